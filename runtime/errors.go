@@ -1,0 +1,51 @@
+package runtime
+
+import "errors"
+
+var (
+	// ErrNoRuntime: this build or this machine cannot run models; it still
+	// carries and serves chunks. The text around it says why and what to do.
+	// Trying again without changing the machine is useless.
+	ErrNoRuntime = errors.New("this node cannot run models (it still carries and serves chunks)")
+
+	// ErrVerify: the candidate's files are not what its release says. They must
+	// be repaired or fetched again before another attempt.
+	ErrVerify = errors.New("model files do not verify")
+
+	// ErrProbe: the child process that loaded the candidate first crashed, was
+	// killed, or did not answer in time. This process is unharmed; trying again
+	// makes sense only after something changed (driver, memory, library).
+	ErrProbe = errors.New("trial load in a child process failed")
+
+	// ErrLoad: the engine refused the model file (malformed, wrong opset,
+	// missing operator, missing external data). Trying the same bytes on the
+	// same engine again is useless.
+	ErrLoad = errors.New("model cannot be loaded")
+
+	// ErrInput: the request does not fit the model's signature. The caller must
+	// change the request.
+	ErrInput = errors.New("input does not fit the model")
+
+	// ErrRun: the model failed while running on inputs that fit its signature.
+	ErrRun = errors.New("model failed while running")
+
+	// ErrTensor: a tensor, or an encoded tensor, is malformed or over its bound.
+	ErrTensor = errors.New("malformed tensor")
+
+	// ErrNotActive: no release of the model is active here. The caller may wait
+	// for one, or ask another node.
+	ErrNotActive = errors.New("no active release")
+
+	// ErrEntry: a variant does not say which of its files to load.
+	ErrEntry = errors.New("no single model file to load")
+
+	// ErrCandidate: a candidate lacks a field or points outside its folder.
+	ErrCandidate = errors.New("malformed candidate")
+
+	// ErrState: the state file cannot be read or written. The active releases
+	// go on serving; no activation happens until it is put right.
+	ErrState = errors.New("activation state")
+
+	// ErrClosed: the activator or session is closed.
+	ErrClosed = errors.New("closed")
+)

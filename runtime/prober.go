@@ -1,0 +1,70 @@
+package runtime
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// ProbeArgument is the hidden first argument with which a program is started
+// to be the child of a probe; ProbeMain is what it must run then, with the
+// rest of its arguments.
+const ProbeArgument = "runtime-probe"
+
+// ProberConfig configures the child processes of [NewProber].
+type ProberConfig struct {
+	// Executable is the absolute path of the program to start with the
+	// arguments "runtime-probe PATH". Default: this program.
+	Executable string
+	// Env holds further KEY=VALUE settings for the child, which otherwise gets
+	// only PATH, HOME, TMPDIR, LANG and the loader's library paths. The node
+	// passes DUNLIN_ONNXRUNTIME here, so that the child tries the very library
+	// that the node will use.
+	Env []string
+	// Timeout bounds one probe, after which the child is killed.
+	// Default: 2 minutes.
+	Timeout time.Duration
+	// MaxStderrBytes bounds what is kept of the child's standard error, half of
+	// it from the beginning and half from the end. Default: 8 KiB.
+	MaxStderrBytes int
+}
+
+// NewProber returns a Prober that starts a child process per probe.
+func NewProber(cfg ProberConfig) (Prober, error) {
+	if cfg.Executable == "" {
+		exe, err := os.Executable()
+		if err != nil {
+			return nil, fmt.Errorf("prober config: find this program: %w", err)
+		}
+		cfg.Executable = exe
+	}
+	if cfg.Timeout == 0 {
+		cfg.Timeout = 2 * time.Minute
+	}
+	if cfg.MaxStderrBytes == 0 {
+		cfg.MaxStderrBytes = 8 << 10
+	}
+	var errs []error
+	if !filepath.IsAbs(cfg.Executable) {
+		errs = append(errs, fmt.Errorf("executable %q is not an absolute path", cfg.Executable))
+	}
+	if cfg.Timeout < 0 {
+		errs = append(errs, fmt.Errorf("negative timeout %s", cfg.Timeout))
+	}
+	if cfg.MaxStderrBytes < 256 || cfg.MaxStderrBytes > 1<<20 {
+		errs = append(errs, fmt.Errorf("max stderr of %d bytes is not within 256 and 1048576", cfg.MaxStderrBytes))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, fmt.Errorf("prober config: %w", err)
+	}
+	return &childProber{cfg: cfg}, nil
+}
+
+type childProber struct{ cfg ProberConfig }
+
+func (p *childProber) Probe(ctx context.Context, path string) error {
+	return errors.ErrUnsupported
+}
