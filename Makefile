@@ -1,0 +1,56 @@
+# Dunlin: everything that people and CI run, by name. `make help` lists it.
+
+GO      ?= go
+BIN     := build/dunlin
+FUZZ_S  ?= 10s
+LINT    := $(GO) tool -modfile=internal/tools/go.mod
+PKGS    := ./...
+
+.PHONY: help setup build demo test race lint format fuzz bench check tidy clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+setup: ## fetch the modules and put ONNX Runtime in place (from its PyPI package)
+	$(GO) mod download
+	$(GO) run ./internal/setup
+
+build: ## build the one binary, build/dunlin
+	$(GO) build -trimpath -o $(BIN) ./cmd/dunlin
+
+demo: setup build ## a real mesh on this machine: publish, update twice, infer, compare
+	$(GO) run ./testnet/demo -dunlin $(BIN)
+
+test: setup ## every test with the race detector; prints how many ran
+	$(GO) vet $(PKGS)
+	CGO_ENABLED=0 $(GO) build -o build/dunlin-nocgo ./cmd/dunlin
+	$(GO) test -race -json -timeout 25m $(PKGS) | $(GO) run ./internal/testcount
+
+race: test ## the same: tests always run with the race detector
+
+lint: ## the linters of .golangci.yml
+	$(LINT) golangci-lint run
+
+format: ## gofumpt, in place
+	$(LINT) gofumpt -l -w .
+
+fuzz: ## every fuzz target for FUZZ_S (10s) each
+	@set -e; for pkg in $$($(GO) list $(PKGS)); do \
+	  for f in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
+	    echo "== $$pkg $$f"; $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZ_S) $$pkg; \
+	  done; done
+
+bench: setup build ## benchmarks, next to the tools they are measured against
+	$(GO) test -run '^$$' -bench . -benchmem -timeout 60m $(PKGS)
+
+tidy: ## go.mod and go.sum as the code needs them
+	$(GO) mod tidy
+
+check: ## everything CI runs
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "not formatted:"; gofmt -l $$(git ls-files '*.go'); exit 1; }
+	$(GO) mod tidy -diff
+	$(MAKE) lint
+	$(MAKE) test
+
+clean: ## remove what was built
+	rm -rf build
