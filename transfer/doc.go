@@ -1,0 +1,3 @@
+// Package transfer moves blocks and chunks between peers over
+// /dunlin/transfer/1.
+package transfer
