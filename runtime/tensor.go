@@ -10,6 +10,10 @@ import (
 // until version 2 was the same.
 const MaxRank = 32
 
+// MaxTensorBytes bounds what is allocated for one tensor whose size something
+// outside this program decides: 2 GiB.
+const MaxTensorBytes = 2 << 30
+
 // Tensor is an n-dimensional array: len(Data) is the product of Shape times
 // the size of DType. An empty Shape is a scalar. A value shares Data and Shape
 // with its copies; nothing in this package changes them.

@@ -1,0 +1,105 @@
+// Command setup puts the pinned ONNX Runtime shared library in place, at
+// build/ort/VERSION/OS-ARCH/ of the checkout, where build/dunlin finds it.
+// `make setup` runs it as `go run ./internal/setup`.
+//
+// The library comes out of the official package on PyPI, fetched with pip, the
+// ordinary client, so that the operator's mirrors, proxies and certificates
+// apply. pip checks the wheel's pinned SHA-256, this program checks it again,
+// and then the library's own. Python's version does not matter; nothing is
+// installed into it. A machine without a network can be given the wheel with
+// -wheel.
+//
+// A second run finds the library in place and does nothing.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"strings"
+
+	"github.com/dunlin-mesh/dunlin/runtime/onnx/ortlib"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		os.Exit(0)
+	case errors.Is(err, errUsage):
+		os.Exit(2)
+	case err != nil:
+		fmt.Fprintln(os.Stderr, "setup:", err)
+		os.Exit(1)
+	}
+}
+
+// errUsage: the arguments are wrong; the flag package has said how.
+var errUsage = errors.New("wrong usage")
+
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	flags := flag.NewFlagSet("setup", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	platform := flags.String("platform", runtime.GOOS+"/"+runtime.GOARCH, "`OS/ARCH` to fetch the library for")
+	python := flags.String("python", "python3", "Python `program` whose pip fetches the wheel")
+	wheel := flags.String("wheel", "", "take the library from this wheel `file` instead of fetching it")
+	build := flags.String("build", "", "build `folder` (default: build/ of the checkout around the working directory)")
+	if err := flags.Parse(args); err != nil {
+		return errors.Join(err, errUsage)
+	}
+	if flags.NArg() > 0 {
+		flags.Usage()
+		return errUsage
+	}
+	goos, goarch, _ := strings.Cut(*platform, "/")
+	lib, ok := ortlib.Pinned(goos, goarch)
+	if !ok {
+		return fmt.Errorf("no ONNX Runtime is pinned for %s: a node there carries and serves chunks; to run models, set %s to a library of version 1.24 or later", *platform, ortlib.EnvPath)
+	}
+	if *build == "" {
+		root, err := checkout()
+		if err != nil {
+			return err
+		}
+		*build = filepath.Join(root, "build")
+	}
+	fetch := pip{program: *python}.download
+	if *wheel != "" {
+		fetch = func(context.Context, ortlib.Library, string) (string, error) { return *wheel, nil }
+	}
+	placed, err := place(ctx, lib, *build, fetch)
+	if err != nil {
+		return err
+	}
+	target := filepath.Join(*build, lib.RelPath())
+	if !placed {
+		fmt.Fprintf(stdout, "ONNX Runtime %s is in place: %s\n", ortlib.Version, target)
+		return nil
+	}
+	fmt.Fprintf(stdout, "ONNX Runtime %s put in place: %s (sha256 %s)\n", ortlib.Version, target, lib.SHA256)
+	return nil
+}
+
+// checkout returns the folder of go.mod around the working directory.
+func checkout() (string, error) {
+	wd, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	for at := wd; ; at = filepath.Dir(at) {
+		if _, err := os.Stat(filepath.Join(at, "go.mod")); err == nil {
+			return at, nil
+		}
+		if at == filepath.Dir(at) {
+			return "", fmt.Errorf("no go.mod in or above %s: run this inside the checkout, or give -build", wd)
+		}
+	}
+}

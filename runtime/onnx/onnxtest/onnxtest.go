@@ -1,0 +1,39 @@
+// Package onnxtest finds the ONNX Runtime library for tests and benchmarks.
+// Nothing in production imports it.
+package onnxtest
+
+import (
+	"os"
+	"path/filepath"
+	"runtime"
+	"testing"
+
+	"github.com/dunlin-mesh/dunlin/runtime/onnx/ortlib"
+)
+
+// Library returns the absolute path of the library: $DUNLIN_ONNXRUNTIME, or
+// what `make setup` put under build/ of the checkout around the test's folder.
+// It skips the test, saying so, where there is none.
+func Library(tb testing.TB) string {
+	tb.Helper()
+	if path := os.Getenv(ortlib.EnvPath); path != "" {
+		return path
+	}
+	wd, err := os.Getwd()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	if lib, ok := ortlib.Pinned(runtime.GOOS, runtime.GOARCH); ok {
+		for at := wd; ; at = filepath.Dir(at) {
+			path := filepath.Join(at, "build", lib.RelPath())
+			if _, err := os.Stat(path); err == nil {
+				return path
+			}
+			if at == filepath.Dir(at) {
+				break
+			}
+		}
+	}
+	tb.Skipf("SKIP: no ONNX Runtime library: run `make setup`, or set %s", ortlib.EnvPath)
+	return ""
+}
