@@ -70,6 +70,14 @@ type Candidate struct {
 	Verify func(ctx context.Context) error
 }
 
+// validate refuses what Release.validate refuses, and a missing Verify.
+func (c Candidate) validate() error {
+	if c.Verify == nil {
+		return fmt.Errorf("%w: no Verify", ErrCandidate)
+	}
+	return c.Release.validate()
+}
+
 // Stage is a step of an activation.
 type Stage string
 

@@ -16,15 +16,13 @@
 //
 // # Activation
 //
-//	journal "verifying"          a crash here: forgotten, the caller tries again
-//	Candidate.Verify             the whole file against its digests
-//	journal "probing"
-//	Prober.Probe                 a child process loads it: crashes stay there
-//	journal "loading"            a crash here: counted as a failed attempt
-//	Engine.Load                  in this process
-//	state.json: active, previous the commit point, one durable write
-//	switch in memory             new requests go to the new session
-//	drain, close the old one     requests in flight finish on what they began on
+//	Candidate.Verify              whole files against their digests
+//	Prober.Probe                  a child process loads it: crashes stay there
+//	state.json: pending           a crash until here: forgotten, try again
+//	Engine.Load                   a crash here: counted as a failed attempt
+//	state.json: active, previous  the commit point, one durable write
+//	switch in memory              new requests go to the new session
+//	drain, close the old one      requests in flight finish on what they began on
 //
 // Whatever fails on the way, the active release keeps serving undisturbed, and
 // the reason is recorded and returned.

@@ -1,0 +1,37 @@
+package runtime
+
+import (
+	"context"
+	"fmt"
+)
+
+// Deactivate stops serving the model and forgets its active and previous
+// release; failed attempts stay recorded. Requests in flight finish. It waits
+// for an activation under way, or for ctx. A model that is not known is no
+// error. Errors wrap ErrState (it serves on), ErrClosed or ctx.Err().
+func (a *Activator) Deactivate(ctx context.Context, model string) error {
+	ctx, end, err := a.begin(ctx, Release{})
+	if err != nil {
+		return fmt.Errorf("deactivate %s: %w", model, err)
+	}
+	defer end()
+	if err := a.drained(ctx, model); err != nil {
+		return fmt.Errorf("deactivate %s: %w", model, err)
+	}
+	err = a.update(model, func(r *modelRecord) { r.Active, r.Previous, r.Pending = nil, nil, nil })
+	if err != nil {
+		return fmt.Errorf("deactivate %s: %w", model, err)
+	}
+	a.mu.Lock()
+	old := a.serving[model]
+	delete(a.serving, model)
+	if old != nil {
+		a.draining[model] = old
+	}
+	a.mu.Unlock()
+	if old != nil {
+		old.retire()
+		a.cfg.Logger.Info("model is no longer served", releaseAttrs(old.info.Release))
+	}
+	return nil
+}
