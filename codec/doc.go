@@ -1,0 +1,55 @@
+// Package codec turns a chunk into a frame and back: compression that knows
+// which bytes of the chunk are numbers, and of which type.
+//
+// # Use
+//
+// A [Coder] holds reusable state and is shared by everything in a process. The
+// sender cuts the chunk into [Segment]s by its layout ([Segments]) and encodes
+// it with as much effort as its link deserves; the receiver, which has the same
+// layout, decodes and then checks the chunk's digest: a frame is never trusted.
+//
+//	segments := codec.Segments(nil, layout, offset, length)
+//	frame, err := coder.Encode(buffer, chunk, segments, codec.Fast)
+//	chunk, err = coder.Decode(buffer, frame, length, segments)
+//
+// # Frame
+//
+//	byte     version, 1
+//	byte     encoding: 0 raw, 1 zstd, 2 planes
+//	byte     basis, 0: none. Other values are reserved for delta frames, which
+//	         put here what names the basis.
+//	uvarint  length of the chunk
+//	…        payload, to the end
+//
+// raw is the chunk itself; zstd is one zstd frame (RFC 8878). planes splits the
+// chunk into streams, one per class of number and byte of its elements, and
+// codes each by itself:
+//
+//	streams := bytes of class Other, bytes of class Int8,
+//	           then for F16, BF16, I16, F32, I32, F64, I64 one stream per byte,
+//	           least significant first; in each the bytes of all segments of
+//	           the class in order. The bits of a float are rotated left by one
+//	           first, so that its exponent is not split over two bytes and its
+//	           sign joins the noise of the mantissa.
+//	for each stream that is not empty, for each block of 128 KiB of it:
+//	    byte 0, bytes:                        as they are
+//	    byte 1, byte b:                       b, all along
+//	    byte 2, uvarint length, huff0 block:  Huffman coded, four streams
+//	    byte 3, uvarint length, zstd frame
+//
+// Smallest wins, block by block and then among the encodings. Trained weights
+// have one compressible byte, the exponent (about 2.6 bits); splitting finds it
+// and leaves the rest raw, which also is what makes it fast.
+//
+// # Promises
+//
+// Equal chunks, segments and effort yield equal frames on every architecture.
+// A payload is never longer than the chunk. Decode writes nothing past the
+// declared length and needs no more memory than the chunk, its copy and tables
+// of fixed size; any input yields a chunk or an error. An unknown version,
+// encoding or basis is [ErrEncoding], so that later nodes can send more.
+//
+// # Not here
+//
+// No files, no peers, no digests. Frames against a basis are not built yet.
+package codec
