@@ -1,0 +1,340 @@
+package gossip
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/dunlin-mesh/dunlin/manifest"
+	"github.com/dunlin-mesh/dunlin/trust"
+)
+
+// Bounds of one session.
+const (
+	maxTurns = 256
+	// answerBytes is how many bytes of updates one turn carries at most, unless
+	// a single update is longer.
+	answerBytes = 1 << 20
+	// hugeBytes is from where on an update counts as huge: a node takes one of
+	// those at a time.
+	hugeBytes = 1 << 20
+)
+
+// session is one reconciliation over one stream, the same on both sides: each
+// turn of the other side is answered by one turn, until there is nothing to
+// say. It belongs to one goroutine.
+type session struct {
+	g      *Gossip
+	with   peer.ID
+	stream network.Stream
+	in     *bufio.Reader
+
+	vector  vector
+	digest  []byte // of vector
+	theirs  []byte // the other side's digest; nil if it has not sent one
+	greeted bool   // our digest is sent
+	salt    []byte // nil until somebody has sent sections
+	patient bool   // the other side only asks: what is being learnt may be waited for
+
+	wishes  []trust.Fingerprint // to ask for, next turn
+	asked   []trust.Fingerprint // in our last turn
+	wanting bool                // our last turn awaits an answer
+
+	pushed    map[trust.Fingerprint]bool // contradictions that were shown
+	changed   map[trust.Fingerprint]bool // publishers that this session changed
+	unapplied []error
+}
+
+// outgoing is a turn with its updates.
+type outgoing struct {
+	turn
+	updates []trust.Update
+	bytes   int
+}
+
+func (g *Gossip) newSession(stream network.Stream) *session {
+	return &session{
+		g: g, with: stream.Conn().RemotePeer(), stream: stream, in: bufio.NewReader(stream),
+		pushed: make(map[trust.Fingerprint]bool), changed: make(map[trust.Fingerprint]bool),
+	}
+}
+
+// begin sends the first turn: a digest, or asks for the given publishers.
+func (s *session) begin(publishers []trust.Fingerprint) error {
+	var out outgoing
+	if len(publishers) > 0 {
+		s.wishes = publishers
+		s.ask(&out)
+	} else {
+		s.look()
+		s.greet(&out)
+	}
+	return s.send(&out)
+}
+
+// converse answers the other side until both have nothing to say. Errors that
+// are the other side's fault wrap [ErrProtocol] or satisfy trust.Hostile.
+func (s *session) converse(ctx context.Context) error {
+	for range maxTurns {
+		in, updates, err := s.receive(ctx)
+		if errors.Is(err, io.EOF) && !s.wanting {
+			return nil
+		}
+		if err != nil {
+			return cutShort(err)
+		}
+		if err := s.apply(updates); err != nil {
+			return err
+		}
+		out, err := s.answer(ctx, in)
+		if err != nil {
+			return err
+		}
+		if !in.wants() && !out.wants() && out.Updates == 0 {
+			return nil
+		}
+		if err := s.send(out); err != nil {
+			return err
+		}
+	}
+	return fmt.Errorf("more than %d turns: %w", maxTurns, ErrProtocol)
+}
+
+// look takes the vector, once.
+func (s *session) look() {
+	if s.digest == nil {
+		s.vector = takeVector(s.g.config.State)
+		s.digest = s.vector.digest()
+	}
+}
+
+func (s *session) greet(out *outgoing) {
+	if !s.greeted {
+		out.Digest, s.greeted = s.digest, true
+	}
+}
+
+// answer works out what to say to in.
+func (s *session) answer(ctx context.Context, in *turn) (*outgoing, error) {
+	out := new(outgoing)
+	if len(in.Digest) > 0 {
+		s.look()
+		s.theirs = in.Digest
+		s.greet(out)
+		if len(in.Sections) == 0 && !s.g.memory.settled(s.with, s.digest, s.theirs) {
+			s.salt = make([]byte, saltBytes)
+			_, _ = rand.Read(s.salt) // never fails, see crypto/rand
+			out.Salt = s.salt
+			out.Sections = []section{s.vector.section(nil, s.salt)}
+		}
+	}
+	if err := s.compare(in, out); err != nil {
+		return nil, err
+	}
+	s.give(ctx, in, out)
+	if err := s.settleAsks(in); err != nil {
+		return nil, err
+	}
+	s.ask(out)
+	return out, nil
+}
+
+// compare goes through the ranges in which the other side differs.
+func (s *session) compare(in *turn, out *outgoing) error {
+	if len(in.Sections) == 0 {
+		return nil
+	}
+	if len(in.Salt) > 0 {
+		s.salt = in.Salt
+	}
+	if s.salt == nil || s.theirs == nil {
+		return fmt.Errorf("sections before a salt or a digest: %w", ErrProtocol)
+	}
+	for i := range in.Sections {
+		theirs := &in.Sections[i]
+		for nibble, part := range theirs.Parts {
+			prefix := append(bytes.Clone(theirs.Prefix), byte(nibble))
+			ours := s.vector.below(prefix)
+			if len(part) == 0 || len(ours) == 0 || bytes.Equal(part, ours.part(s.salt)) {
+				continue // one side pins nothing here, or nothing differs
+			}
+			if len(out.Sections) < maxSections {
+				out.Sections = append(out.Sections, s.vector.section(prefix, s.salt))
+			}
+		}
+		for _, e := range theirs.Entries {
+			s.compareEntry(e, out)
+		}
+	}
+	return nil
+}
+
+func (s *session) compareEntry(theirs entry, out *outgoing) {
+	ours, pinned := s.vector.find(theirs.Publisher)
+	if !pinned || bytes.Equal(theirs.Digest, vector{ours}.part(s.salt)) {
+		return
+	}
+	have := theirs.Have.have()
+	if newer(have, ours.have) {
+		s.wishes = append(s.wishes, theirs.Publisher)
+	}
+	if newer(ours.have, have) {
+		s.offer(theirs.Publisher, have, out)
+	}
+	if have == ours.have {
+		s.contradict(ours, out)
+	}
+}
+
+// contradict shows the other side a head that has the same version as its own
+// and another content: only the publisher can have made both.
+func (s *session) contradict(ours standing, out *outgoing) {
+	if len(ours.timestamp) > 0 && !s.pushed[ours.publisher] && len(out.updates) < maxUpdates {
+		s.pushed[ours.publisher] = true
+		out.add(trust.Update{Publisher: ours.publisher, Timestamp: ours.timestamp})
+	}
+}
+
+// offer adds what somebody with have lacks; false if it does not fit.
+func (s *session) offer(publisher trust.Fingerprint, have trust.Have, out *outgoing) bool {
+	if len(out.updates) == maxUpdates {
+		return false
+	}
+	update, ok, err := s.g.config.State.Update(publisher, have)
+	if err != nil && !errors.Is(err, trust.ErrUnknown) {
+		s.g.config.Logger.Warn("no update to give", "publisher", publisher.String(), "peer", s.with.String(), "error", err)
+	}
+	if err != nil || !ok {
+		return true
+	}
+	if len(out.updates) > 0 && out.bytes+update.Bytes() > answerBytes {
+		return false
+	}
+	out.add(update)
+	return true
+}
+
+func (o *outgoing) add(u trust.Update) {
+	o.updates = append(o.updates, u)
+	o.bytes += u.Bytes()
+	o.Updates = len(o.updates)
+}
+
+// give answers the asks of in, in order, as far as they fit.
+func (s *session) give(ctx context.Context, in *turn, out *outgoing) {
+	for _, a := range in.Asks {
+		if s.patient {
+			s.g.learn.wait(ctx, a.Publisher, min(learnWaitLimit, s.g.params.turnTimeout/2))
+		}
+		if !s.offer(a.Publisher, a.Have.have(), out) {
+			return
+		}
+		out.Seen++
+	}
+}
+
+// settleAsks works out which of our asks in dealt with. The rest is asked for
+// again, unless none was: then the other side does not want to.
+func (s *session) settleAsks(in *turn) error {
+	if in.Seen > len(s.asked) {
+		return fmt.Errorf("%d asks answered, %d were open: %w", in.Seen, len(s.asked), ErrProtocol)
+	}
+	if in.Seen > 0 {
+		s.wishes = append(s.asked[in.Seen:len(s.asked):len(s.asked)], s.wishes...)
+	}
+	s.asked = nil
+	return nil
+}
+
+// ask moves wishes into out.
+func (s *session) ask(out *outgoing) {
+	n := min(len(s.wishes), maxAsks)
+	s.asked, s.wishes = s.wishes[:n:n], s.wishes[n:]
+	for _, publisher := range s.asked {
+		out.Asks = append(out.Asks, ask{Publisher: publisher, Have: versionsOf(s.g.config.State.Have(publisher))})
+	}
+}
+
+// apply gives updates to the state. Only what is the other side's fault ends
+// the session.
+func (s *session) apply(updates []trust.Update) error {
+	for _, u := range updates {
+		changed, err := s.g.config.State.Apply(u.Publisher, u)
+		switch {
+		case err == nil:
+			if changed {
+				s.changed[u.Publisher] = true
+				s.g.config.OnChange(u.Publisher)
+			}
+		case trust.Hostile(err):
+			return fmt.Errorf("update of %s: %w", u.Publisher, err)
+		case errors.Is(err, trust.ErrUnknown): // not pinned, or no longer
+		case errors.Is(err, trust.ErrRollback): // somebody else was faster
+		default:
+			s.unapplied = append(s.unapplied, fmt.Errorf("update of %s: %w", u.Publisher, err))
+		}
+	}
+	return nil
+}
+
+// send writes a turn and its updates at once.
+func (s *session) send(out *outgoing) error {
+	block, err := manifest.Encode(&out.turn)
+	if err != nil {
+		return err
+	}
+	buf := s.g.codec.appendFrame(nil, block.Data)
+	for _, u := range out.updates {
+		data, err := u.Encode()
+		if err != nil {
+			return fmt.Errorf("own update of %s: %w", u.Publisher, err)
+		}
+		buf = s.g.codec.appendFrame(buf, data)
+	}
+	s.wanting = out.wants()
+	if err := s.stream.SetWriteDeadline(time.Now().Add(s.g.params.turnTimeout)); err != nil {
+		return err
+	}
+	_, err = s.stream.Write(buf)
+	return err
+}
+
+// receive reads a turn and its updates. io.EOF means that the other side has
+// ended the session.
+func (s *session) receive(ctx context.Context) (*turn, []trust.Update, error) {
+	if err := s.stream.SetReadDeadline(time.Now().Add(s.g.params.turnTimeout)); err != nil {
+		return nil, nil, err
+	}
+	data, err := s.g.codec.readFrame(s.in, maxTurnBytes)
+	if err != nil {
+		return nil, nil, err
+	}
+	in, err := decodeTurn(data)
+	if err != nil {
+		return nil, nil, err
+	}
+	updates := make([]trust.Update, 0, in.Updates)
+	for range in.Updates {
+		if err := s.stream.SetReadDeadline(time.Now().Add(s.g.params.turnTimeout)); err != nil {
+			return nil, nil, err
+		}
+		data, err := s.g.codec.readFrame(s.in, trust.MaxUpdateBytes)
+		if err != nil {
+			return nil, nil, cutShort(err)
+		}
+		u, err := trust.DecodeUpdate(data)
+		if err != nil {
+			return nil, nil, err
+		}
+		updates = append(updates, u)
+	}
+	return in, updates, nil
+}
