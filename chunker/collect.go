@@ -11,73 +11,81 @@ import (
 // rest of the block is for everything else in a layout.
 const maxTableBytes = manifest.MaxBlockBytes - 4<<10
 
+// entry is a tensor as a file tells of it.
+type entry struct {
+	manifest.Tensor
+	at       int64  // where the file tells of it, for errors
+	location string // the file that holds it, "" for the one that tells of it
+}
+
 // tensorTable gathers tensors within the bounds of a layout. Where there are
 // more than fit it keeps the largest: in the order of longest first, then
 // lowest offset, then name, those before the first that does not fit. So what
 // it keeps depends on the file alone, whatever it dropped on the way, and it
-// never holds more than twice what fits.
+// never holds more than twice what fits. The zero value is empty.
 type tensorTable struct {
-	tensors []manifest.Tensor
-	bytes   int  // encoded length of tensors
+	entries []entry
+	bytes   int  // encoded length of entries
 	dropped bool // some did not fit
 }
 
 // add takes a tensor; empty ones have no bytes to cut and are left out.
-func (t *tensorTable) add(tensor manifest.Tensor) {
-	if tensor.Length == 0 {
+func (t *tensorTable) add(e entry) {
+	if e.Length == 0 {
 		return
 	}
-	t.tensors = append(t.tensors, tensor)
-	t.bytes += encodedBytes(&tensor)
-	if len(t.tensors) > 2*manifest.MaxTensors || t.bytes > 2*maxTableBytes {
+	t.entries = append(t.entries, e)
+	t.bytes += encodedBytes(&e)
+	if len(t.entries) > 2*manifest.MaxTensors || t.bytes > 2*maxTableBytes {
 		t.prune()
 	}
 }
 
 // sorted returns what was kept in order of offset.
-func (t *tensorTable) sorted() []manifest.Tensor {
+func (t *tensorTable) sorted() []entry {
 	t.prune()
-	slices.SortFunc(t.tensors, func(a, b manifest.Tensor) int {
+	slices.SortFunc(t.entries, func(a, b entry) int {
 		return cmp.Or(cmp.Compare(a.Offset, b.Offset), longestFirst(a, b))
 	})
-	return t.tensors
+	return t.entries
 }
 
 func (t *tensorTable) prune() {
-	if len(t.tensors) <= manifest.MaxTensors && t.bytes <= maxTableBytes {
+	if len(t.entries) <= manifest.MaxTensors && t.bytes <= maxTableBytes {
 		return
 	}
-	slices.SortFunc(t.tensors, longestFirst)
+	slices.SortFunc(t.entries, longestFirst)
 	kept, bytes := 0, 0
-	for kept < min(len(t.tensors), manifest.MaxTensors) {
-		more := encodedBytes(&t.tensors[kept])
+	for kept < min(len(t.entries), manifest.MaxTensors) {
+		more := encodedBytes(&t.entries[kept])
 		if bytes+more > maxTableBytes {
 			break
 		}
 		kept, bytes = kept+1, bytes+more
 	}
-	clear(t.tensors[kept:])
-	t.tensors, t.bytes, t.dropped = t.tensors[:kept], bytes, true
+	clear(t.entries[kept:])
+	t.entries, t.bytes, t.dropped = t.entries[:kept], bytes, true
 }
 
-func longestFirst(a, b manifest.Tensor) int {
+func longestFirst(a, b entry) int {
 	return cmp.Or(
 		cmp.Compare(b.Length, a.Length),
 		cmp.Compare(a.Offset, b.Offset),
 		cmp.Compare(a.Name, b.Name),
 		cmp.Compare(a.DType, b.DType),
 		slices.Compare(a.Shape, b.Shape),
+		cmp.Compare(a.location, b.location),
 	)
 }
 
 // encodedBytes returns the length of a tensor in a dag-cbor block: an array of
 // name, dtype, shape, offset and length (RFC 8949, section 3).
-func encodedBytes(t *manifest.Tensor) int {
-	n := 1 + headBytes(uint64(len(t.Name))) + len(t.Name) +
-		headBytes(uint64(len(t.DType))) + len(t.DType) +
-		headBytes(uint64(len(t.Shape))) +
-		headBytes(t.Offset) + headBytes(t.Length)
-	for _, dim := range t.Shape {
+func encodedBytes(e *entry) int {
+	n := 1 + headBytes(uint64(len(e.Name))) + len(e.Name) +
+		headBytes(uint64(len(e.DType))) + len(e.DType) +
+		headBytes(uint64(len(e.Shape))) +
+		headBytes(e.Offset) + headBytes(e.Length) + len(e.location)
+	for _, dim := range e.Shape {
 		n += headBytes(dim)
 	}
 	return n
@@ -98,34 +106,50 @@ func headBytes(v uint64) int {
 	return 9
 }
 
-// firstOverlap returns the indices of the first two tensors, in order of
-// offset, that share bytes.
-func firstOverlap(tensors []manifest.Tensor) (first, second int, found bool) {
-	for i := 1; i < len(tensors); i++ {
-		if before := &tensors[i-1]; tensors[i].Offset < before.Offset+before.Length {
-			return i - 1, i, true
-		}
-	}
-	return 0, 0, false
+// dropEqual leaves one of several tensors that are the same bytes: the first in
+// order of name.
+func (t *tensorTable) dropEqual() {
+	t.entries = slices.CompactFunc(t.sorted(), func(a, b entry) bool {
+		return a.Offset == b.Offset && a.Length == b.Length
+	})
 }
 
-// withoutOverlaps sorts tensors by offset and leaves one where several share
-// bytes: the longest, which begins first. Equal regions are so one tensor.
-func withoutOverlaps(tensors []manifest.Tensor) []manifest.Tensor {
-	table := tensorTable{}
-	for i := range tensors {
-		table.add(tensors[i])
+// separate returns the tensors in order of offset, or a [FormatError] if two
+// of them share bytes.
+func (t *tensorTable) separate(src *source, format string) ([]manifest.Tensor, error) {
+	entries := t.sorted()
+	tensors := make([]manifest.Tensor, len(entries))
+	for i := range entries {
+		e := &entries[i]
+		if i > 0 {
+			if before := &entries[i-1]; e.Offset < before.Offset+before.Length {
+				return nil, src.malformed(format, e.at, "tensor %s, bytes %d+%d, overlaps %s, bytes %d+%d",
+					quoted(e.Name), e.Offset, e.Length, quoted(before.Name), before.Offset, before.Length)
+			}
+		}
+		tensors[i] = e.Tensor
 	}
-	kept := table.sorted()
-	out := kept[:0]
-	for i := range kept {
-		last := len(out) - 1
+	return tensors, nil
+}
+
+// longest returns tensors in order of offset, of those that share bytes one:
+// going up, a longer one takes the place of the one before. Equal regions are
+// so one tensor.
+func (t *tensorTable) longest() []manifest.Tensor {
+	entries := t.sorted()
+	kept := entries[:0]
+	for _, e := range entries {
+		last := len(kept) - 1
 		switch {
-		case last < 0 || kept[i].Offset >= out[last].Offset+out[last].Length:
-			out = append(out, kept[i])
-		case longestFirst(kept[i], out[last]) < 0:
-			out[last] = kept[i]
+		case last < 0 || e.Offset >= kept[last].Offset+kept[last].Length:
+			kept = append(kept, e)
+		case longestFirst(e, kept[last]) < 0:
+			kept[last] = e
 		}
 	}
-	return out
+	tensors := make([]manifest.Tensor, len(kept))
+	for i := range kept {
+		tensors[i] = kept[i].Tensor
+	}
+	return tensors
 }

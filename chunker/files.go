@@ -43,7 +43,7 @@ func Layouts(ctx context.Context, files []File, opt Options) ([]*manifest.Layout
 	for i := range files {
 		byPath[files[i].Path] = i
 	}
-	elsewhere := make(map[int][]manifest.Tensor)
+	elsewhere := make(map[int]*tensorTable)
 	var unknown []int
 	for i := range files {
 		err := withSource(ctx, &files[i], func(src *source) error {
@@ -66,8 +66,8 @@ func Layouts(ctx context.Context, files []File, opt Options) ([]*manifest.Layout
 	}
 	for _, i := range unknown {
 		err := withSource(ctx, &files[i], func(src *source) (err error) {
-			if tensors := elsewhere[i]; len(tensors) > 0 {
-				data := &structure{format: "onnx-data", tensors: withoutOverlaps(tensors)}
+			if table := elsewhere[i]; table != nil {
+				data := &structure{format: "onnx-data", tensors: table.longest()}
 				layouts[i], err = data.layout(src)
 				return err
 			}
@@ -96,19 +96,22 @@ func withSource(ctx context.Context, f *File, do func(*source) error) (err error
 }
 
 // placeExternal adds the tensors that the model src keeps elsewhere to their
-// files' lists.
-func placeExternal(src *source, external []externalTensor, files []File, byPath map[string]int, elsewhere map[int][]manifest.Tensor) error {
-	for i := range external {
-		t := &external[i]
-		at := path.Join(path.Dir(src.name), t.location)
+// files' tables.
+func placeExternal(src *source, external []entry, files []File, byPath map[string]int, elsewhere map[int]*tensorTable) error {
+	for _, e := range external {
+		at := path.Join(path.Dir(src.name), e.location)
 		file, ok := byPath[at]
 		if !ok {
-			return src.malformed(onnxFormat, t.at, "tensor %.80q lies in %.80q, which is not among the variant's files: publish the folder that has both", t.tensor.Name, at)
+			return src.malformed(onnxFormat, e.at, "tensor %s lies in %s, which is not among the variant's files: publish the folder that has both", quoted(e.Name), quoted(at))
 		}
-		if size := uint64(files[file].Size); t.tensor.Offset > size || t.tensor.Length > size-t.tensor.Offset {
-			return src.malformed(onnxFormat, t.at, "tensor %.80q is bytes %d+%d of %.80q, which has %d", t.tensor.Name, t.tensor.Offset, t.tensor.Length, at, size)
+		if size := uint64(files[file].Size); e.Offset > size || e.Length > size-e.Offset {
+			return src.malformed(onnxFormat, e.at, "tensor %s is bytes %d+%d of %s, which has %d", quoted(e.Name), e.Offset, e.Length, quoted(at), size)
 		}
-		elsewhere[file] = append(elsewhere[file], t.tensor)
+		if elsewhere[file] == nil {
+			elsewhere[file] = &tensorTable{}
+		}
+		e.location = ""
+		elsewhere[file].add(e)
 	}
 	return nil
 }

@@ -59,7 +59,7 @@ func Layout(ctx context.Context, r io.ReaderAt, size int64, name string, opt Opt
 type structure struct {
 	format   string
 	tensors  []manifest.Tensor // in order, not overlapping
-	external []externalTensor  // of an ONNX model: tensors in other files
+	external []entry           // of an ONNX model: tensors in other files
 }
 
 func (s *structure) layout(src *source) (*manifest.Layout, error) {

@@ -13,9 +13,9 @@ import (
 // forward in small steps, with jumps over the weights; a FlatBuffer's tables
 // are read here and there.
 const (
-	pageBytes  = 8 << 10
-	pageCount  = 16
-	maxPeek    = 64
+	pageBytes = 8 << 10
+	pageCount = 16
+	maxPeek   = 64
 	noPage    = -1
 )
 
