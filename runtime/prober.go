@@ -107,5 +107,5 @@ func (p *childProber) Probe(ctx context.Context, path string) error {
 		return NoRuntime(fmt.Errorf("child process%s", stderr.said()))
 	}
 	// A crash: killed by a signal, a Go panic, or an exit nobody asked for.
-	return fmt.Errorf("%w: %s: child process ended with %s%s", ErrProbe, path, exit, stderr.said())
+	return fmt.Errorf("%w: %s: child process ended with %s%s", ErrProbe, path, exit.ProcessState, stderr.said())
 }
