@@ -29,7 +29,7 @@ type ProberConfig struct {
 	// Default: 2 minutes.
 	Timeout time.Duration
 	// MaxStderrBytes bounds what is kept of the child's standard error, half of
-	// it from the beginning and half from the end. Default: 8 KiB.
+	// it from the beginning and half from the end. Default: 2 KiB.
 	MaxStderrBytes int
 }
 
@@ -46,7 +46,7 @@ func NewProber(cfg ProberConfig) (Prober, error) {
 		cfg.Timeout = 2 * time.Minute
 	}
 	if cfg.MaxStderrBytes == 0 {
-		cfg.MaxStderrBytes = 8 << 10
+		cfg.MaxStderrBytes = 2 << 10
 	}
 	var errs []error
 	if !filepath.IsAbs(cfg.Executable) {
