@@ -1,6 +1,7 @@
 package trust
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -58,3 +59,5 @@ func (f *Fingerprint) UnmarshalCBOR(b []byte) error {
 	copy(f[:], content)
 	return nil
 }
+
+func (f Fingerprint) compare(other Fingerprint) int { return bytes.Compare(f[:], other[:]) }

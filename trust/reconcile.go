@@ -1,0 +1,212 @@
+package trust
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/theupdateframework/go-tuf/v2/metadata"
+)
+
+// Heads returns the newest verified head of every publisher that has one, by
+// ascending fingerprint. Two registries with equal heads hold the same
+// metadata.
+func (r *Registry) Heads() []Head {
+	var heads []Head
+	for _, v := range r.all() {
+		if h, ok := v.head(); ok {
+			heads = append(heads, h)
+		}
+	}
+	return heads
+}
+
+// Have says how far this node is with the publisher fp; zeros if it is not
+// pinned or nothing is known of it.
+func (r *Registry) Have(fp Fingerprint) Have {
+	v, err := r.view(fp)
+	if err != nil {
+		return Have{}
+	}
+	return v.have()
+}
+
+// Update returns what a peer with have lacks of the publisher fp, and false if
+// that is nothing. Its size follows the models that changed, apart from the
+// snapshot (about 115 bytes for each model) and, when the set of models or
+// keys changed, the top-level targets. A peer with another root gets
+// everything. The error wraps ErrUnknown or ErrState.
+func (r *Registry) Update(fp Fingerprint, have Have) (Update, bool, error) {
+	v, err := r.view(fp)
+	if err != nil {
+		return Update{}, false, err
+	}
+	u, ok := v.update(have)
+	return u, ok, nil
+}
+
+// CheckHead says what h is to this node, at the price of one signature check
+// (as many as the timestamp's threshold, and none for the very bytes that are
+// held), so that gossip can validate before it forwards. It changes nothing,
+// but keeps evidence. With an error the verdict is HeadInvalid; see Hostile
+// for whether the sender is to blame.
+func (r *Registry) CheckHead(h Head) (Verdict, error) {
+	v, err := r.view(h.Publisher)
+	if errors.Is(err, ErrUnknown) {
+		return HeadUnknown, nil
+	}
+	if err != nil {
+		return HeadInvalid, err
+	}
+	if err := h.validate(); err != nil {
+		return HeadInvalid, err
+	}
+	if v.root == nil || h.Root > v.root.version {
+		return HeadNeedsRoot, nil
+	}
+	if v.timestamp != nil && bytes.Equal(h.Timestamp, v.timestamp.data) {
+		return HeadSame, nil
+	}
+	verdict, err := v.judge(h)
+	if err == nil && verdict == HeadNew {
+		err = r.checkAge(v, h)
+	}
+	if err != nil {
+		r.keep(v, err)
+		return HeadInvalid, fmt.Errorf("head of %s: %w", v.title(), err)
+	}
+	return verdict, nil
+}
+
+// judge verifies h, which is not of a newer root, against v.
+func (v *view) judge(h Head) (Verdict, error) {
+	d, err := decodeTimestamp(h.Timestamp)
+	if err != nil {
+		return HeadInvalid, err
+	}
+	root := v.root
+	if h.Root < root.version {
+		if root, err = decodeRoot(v.roots[h.Root-1]); err != nil {
+			return HeadInvalid, err
+		}
+	}
+	vouches := func(root *rootDoc) error {
+		if err := checkSigners("timestamp", d.meta.Signatures, root.meta.Signed.Roles[metadata.TIMESTAMP].KeyIDs); err != nil {
+			return err
+		}
+		return translate(root.meta.VerifyDelegate(metadata.TIMESTAMP, d.meta))
+	}
+	if err := vouches(root); err != nil {
+		return HeadInvalid, err
+	}
+	if root != v.root && vouches(v.root) != nil {
+		return HeadOld, nil // its keys have been replaced since
+	}
+	if v.timestamp == nil {
+		return HeadNew, nil
+	}
+	if d.version == v.timestamp.version && d.payload != v.timestamp.payload {
+		if v.root.meta.VerifyDelegate(metadata.TIMESTAMP, v.timestamp.meta) == nil {
+			return HeadInvalid, &conflict{role: metadata.TIMESTAMP, what: fmt.Sprintf("timestamp %d", d.version), first: v.timestamp.data, second: d.data}
+		}
+	}
+	switch {
+	case d.version > v.timestamp.version:
+		return HeadNew, nil
+	case d.version < v.timestamp.version:
+		return HeadOld, nil
+	default:
+		return HeadSame, nil
+	}
+}
+
+// checkAge refuses, with ErrExpired, a head that Apply would refuse.
+func (r *Registry) checkAge(v *view, h Head) error {
+	d, err := decodeTimestamp(h.Timestamp)
+	if err != nil {
+		return err
+	}
+	if d.meta.Signed.IsExpired(r.config.deadline(r.now(v))) {
+		return fmt.Errorf("timestamp %d: %w at %s", d.version, ErrExpired, d.expires.Format(time.RFC3339))
+	}
+	return nil
+}
+
+// Apply verifies u and makes it what is believed of the publisher fp, durably
+// and all at once; changed says whether it brought anything. It is safe to
+// apply anything from anybody, in any order and twice.
+//
+// Errors: ErrMalformed, ErrForged, ErrMismatch (see Hostile), ErrRollback (the
+// peer lags behind), ErrEquivocation (evidence is kept), ErrExpired, ErrPinned
+// (a root learned by fingerprint has a name that is taken), ErrUnknown,
+// ErrState. After any of them everything is as it was.
+func (r *Registry) Apply(fp Fingerprint, u Update) (changed bool, err error) {
+	r.changing.Lock()
+	defer r.changing.Unlock()
+	v, err := r.view(fp)
+	if err != nil {
+		return false, fmt.Errorf("apply update: %w", err)
+	}
+	now := r.now(v)
+	n, err := advance(v, u.clone(), r.config.deadline(now))
+	if err != nil {
+		r.keepLocked(v, err)
+		return false, fmt.Errorf("apply update: %w", err)
+	}
+	if n == v {
+		return false, nil
+	}
+	if err := r.nameIsFree(n); err != nil {
+		return false, fmt.Errorf("apply update: %w", err)
+	}
+	n.tick(now)
+	// Commit point. A crash before it leaves the old state, after it the new
+	// one; both are whole and verified. Should the write fail half-way, memory
+	// keeps the old state, which is never ahead of the disk.
+	if err := n.save(r.path(fp)); err != nil {
+		return false, fmt.Errorf("apply update: %w", err)
+	}
+	r.publish(n)
+	r.config.Logger.Debug("publisher updated", "publisher", n.title(), "root_version", n.root.version, "timestamp_version", n.timestamp.version, "update_bytes", u.Bytes())
+	return true, nil
+}
+
+// tick remembers the time with which v, not yet shared, was accepted.
+func (v *view) tick(now time.Time) {
+	signed := time.Time{}
+	for _, role := range v.roles {
+		for _, rel := range role.releases {
+			if t := time.Unix(rel.Created, 0).UTC(); t.After(signed) {
+				signed = t
+			}
+		}
+	}
+	limit := func(t time.Time) time.Time {
+		if t.After(v.timestamp.expires) {
+			return v.timestamp.expires
+		}
+		return t
+	}
+	if t := limit(now); t.After(v.clock) {
+		v.clock = t
+	}
+	if t := limit(signed); t.After(v.signed) {
+		v.signed = t
+	}
+}
+
+// clone copies the documents, so that what is believed cannot be changed by
+// whoever owns the buffers of u.
+func (u Update) clone() Update {
+	roots, roles := make([][]byte, len(u.Roots)), make([]Role, len(u.Roles))
+	for i, r := range u.Roots {
+		roots[i] = bytes.Clone(r)
+	}
+	for i, r := range u.Roles {
+		roles[i] = Role{Name: r.Name, Data: bytes.Clone(r.Data)}
+	}
+	u.Roots, u.Roles = roots, roles
+	u.Timestamp, u.Snapshot, u.Targets = bytes.Clone(u.Timestamp), bytes.Clone(u.Snapshot), bytes.Clone(u.Targets)
+	return u
+}
