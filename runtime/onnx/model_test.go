@@ -1,20 +1,26 @@
+//go:build cgo && (linux || darwin)
+
 package onnx
 
-import "google.golang.org/protobuf/encoding/protowire"
+import (
+	"fmt"
 
-// model is an ONNX model of one operator, y = op(x), for what no real model in
-// the corpus has. Field numbers: onnx/onnx.proto of the ONNX project.
+	"google.golang.org/protobuf/encoding/protowire"
+)
+
+// model is an ONNX model of one operator, y, y1... = op(x), for what no real
+// model in the corpus has. Field numbers: onnx/onnx.proto of the ONNX project.
 type model struct {
 	opset    uint64
 	op       string
 	in, out  valueType
-	attrs    []byte // encoded NodeProto.attribute fields
-	inputs   []string
-	tensors  []byte // encoded GraphProto.initializer fields
-	moreOuts []valueType
+	attrs    []byte      // encoded NodeProto.attribute fields
+	inputs   []string    // of the operator; default: x
+	tensors  []byte      // encoded GraphProto.initializer fields
+	moreOuts []valueType // y1, y2...
 }
 
-// valueType is a tensor type; -1 is an unknown dimension. rank < 0: no shape.
+// valueType is a tensor type; -1 is an unknown dimension.
 type valueType struct {
 	elem   uint64
 	shape  []int64
@@ -26,7 +32,6 @@ const (
 	elemFloat = 1
 	elemInt64 = 7
 	elemStr   = 8
-	elemBool  = 9
 	elemHalf  = 10
 	elemBF16  = 16
 )
@@ -75,6 +80,9 @@ func (m model) encode() []byte {
 		node = field(node, 1, []byte(in))
 	}
 	node = field(node, 2, []byte("y"))
+	for i := range m.moreOuts {
+		node = field(node, 2, fmt.Appendf(nil, "y%d", i+1))
+	}
 	node = field(node, 4, []byte(m.op))
 	node = append(node, m.attrs...)
 	graph := field(nil, 1, node)
@@ -82,6 +90,9 @@ func (m model) encode() []byte {
 	graph = append(graph, m.tensors...)
 	graph = field(graph, 11, m.in.encode("x"))
 	graph = field(graph, 12, m.out.encode("y"))
+	for i, v := range m.moreOuts {
+		graph = field(graph, 12, v.encode(fmt.Sprintf("y%d", i+1)))
+	}
 	out := number(nil, 1, 8) // ir_version
 	out = field(out, 7, graph)
 	return field(out, 8, number(nil, 2, m.opset))

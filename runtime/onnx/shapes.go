@@ -23,17 +23,16 @@ import (
 // exactly the shape they will have: float16 and bfloat16, of which it copies
 // half the bytes, and scalars, which it refuses. Where a model does not state
 // such a shape, it is learnt: a run with another shape fails, and the
-// library's error tells both ("OrtValue shape verification failed. Current
-// shape:{1} Requested shape:{2,3}", ExecutionFrame in
-// onnxruntime/core/framework/execution_frame.cc). So the first run on inputs
-// of new shapes may run more than once; what was learnt is kept per shapes of
-// the inputs.
+// library's error tells which it should have been, see shapesInError. So the
+// first run on inputs of new shapes may run more than once; what was learnt is
+// kept per shapes of the inputs.
 
 // maxRemembered bounds how many shapes of inputs are kept per session.
 const maxRemembered = 64
 
 // outputPlan says how one output of a run is made.
 type outputPlan struct {
+	name  string
 	dtype modelrt.DType
 	auto  bool // by the binding; shape has no meaning then
 	shape []int64
@@ -51,20 +50,35 @@ func firstPlan(outputs []modelrt.Port) plan {
 	p := make(plan, len(outputs))
 	for i, port := range outputs {
 		stated := len(port.Shape) > 0 && slices.Min(port.Shape) >= 0
+		p[i] = outputPlan{name: port.Name, dtype: port.DType}
 		switch {
 		case half(port.DType) && stated:
-			p[i] = outputPlan{dtype: port.DType, shape: port.Shape, sure: true}
+			p[i].shape, p[i].sure = port.Shape, true
 		case half(port.DType):
-			// A guess that no other output shares, so that the error tells
-			// which one it is about.
-			p[i] = outputPlan{dtype: port.DType, shape: []int64{int64(i + 1)}}
+			p[i].shape = guess(port.Shape, int64(i+1))
 		case len(port.Shape) == 0:
-			p[i] = outputPlan{dtype: port.DType, shape: []int64{}}
+			p[i].shape = []int64{}
 		default:
-			p[i] = outputPlan{dtype: port.DType, auto: true, sure: true}
+			p[i].auto, p[i].sure = true, true
 		}
 	}
 	return p
+}
+
+// guess returns a shape that fits what the model states, with the mark where
+// it states nothing first, and 1 elsewhere. Outputs with different marks can
+// be told apart by their shapes.
+func guess(stated []int64, mark int64) []int64 {
+	if len(stated) == 0 {
+		return []int64{mark}
+	}
+	shape := slices.Clone(stated)
+	for i, n := range shape {
+		if n < 0 {
+			shape[i], mark = mark, 1
+		}
+	}
+	return shape
 }
 
 // maxAttempts bounds the runs of one request: every failure that teaches
@@ -93,8 +107,16 @@ func (p plan) makeOutputs(pinner *runtime.Pinner) ([]ort.Value, error) {
 	return out, nil
 }
 
-// shapesInError finds the two shapes in the library's error.
-var shapesInError = regexp.MustCompile(`Current shape:\{([0-9,]*)\} Requested shape:\{([0-9,]*)\}`)
+// shapesInError finds the shapes in the library's error about an output of
+// another shape than it computes, with the output's name where it tells it.
+// Version 1.32 says "The output OrtValue provided for output 'y' of node
+// 'n' (Op) has shape {1} but the computed output shape for this run is {2,3}"
+// (onnxruntime/core/framework/op_kernel.cc), earlier ones "OrtValue shape
+// verification failed. Current shape:{1} Requested shape:{2,3}"
+// (onnxruntime/core/framework/execution_frame.cc).
+var shapesInError = regexp.MustCompile(
+	`(?s)(?:output '(.*?)' of node '.*has shape |Current shape:)\{([0-9,]*)\} ` +
+		`(?:but the computed output shape for this run is |Requested shape:)\{([0-9,]*)\}`)
 
 // learn changes p by what the error of a run tells, and reports whether it
 // told anything. out are the values of that run.
@@ -103,7 +125,7 @@ func (p plan) learn(err error, out []ort.Value) bool {
 		// The binding converts outputs in order and stops at the first scalar.
 		for i := range p {
 			if p[i].auto && isNil(out[i]) {
-				p[i] = outputPlan{dtype: p[i].dtype, shape: []int64{}, sure: true}
+				p[i].auto, p[i].shape, p[i].sure = false, []int64{}, true
 				return true
 			}
 		}
@@ -113,25 +135,35 @@ func (p plan) learn(err error, out []ort.Value) bool {
 	if m == nil {
 		return false
 	}
-	current, requested := parseShape(m[1]), parseShape(m[2])
-	matches := func(unsure bool) int {
-		return slices.IndexFunc(p, func(o outputPlan) bool {
-			return !o.auto && !(unsure && o.sure) && slices.Equal(o.shape, current)
-		})
-	}
-	at := matches(true)
-	if at < 0 {
-		at = matches(false)
-	}
+	at := p.find(m[1], parseShape(m[2]))
 	switch {
 	case at < 0:
 		return false
 	case half(p[at].dtype):
-		p[at].shape, p[at].sure = requested, true
+		p[at].shape, p[at].sure = parseShape(m[3]), true
 	default:
-		p[at] = outputPlan{dtype: p[at].dtype, auto: true}
+		p[at].auto, p[at].shape = true, nil
 	}
 	return true
+}
+
+// find returns which output, made beforehand with this shape, an error is
+// about: the one of that name, else one whose shape was only a guess, else
+// any; -1 for none.
+func (p plan) find(name string, shape []int64) int {
+	for _, fits := range []func(o outputPlan) bool{
+		func(o outputPlan) bool { return o.name == name },
+		func(o outputPlan) bool { return !o.sure },
+		func(outputPlan) bool { return true },
+	} {
+		at := slices.IndexFunc(p, func(o outputPlan) bool {
+			return !o.auto && slices.Equal(o.shape, shape) && fits(o)
+		})
+		if at >= 0 {
+			return at
+		}
+	}
+	return -1
 }
 
 func parseShape(text string) []int64 {
