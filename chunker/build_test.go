@@ -3,6 +3,7 @@ package chunker_test
 import (
 	"archive/zip"
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"math"
@@ -57,7 +58,7 @@ func onnxOutside(name, location string, offset, length int, dims ...uint64) mess
 	return m
 }
 
-// node is a NodeProto with one output and attributes.
+// onnxNode is a NodeProto with one output and attributes.
 func onnxNode(op, output string, attributes ...message) message {
 	m := message{}.str(2, output).str(4, op)
 	for _, a := range attributes {
@@ -85,6 +86,7 @@ func safetensorsFile(header string, data []byte) []byte {
 type ggufFile struct {
 	pairs, infos         []byte
 	pairCount, infoCount uint64
+	alignment            int // 32 if 0
 }
 
 func ggufString(b []byte, s string) []byte {
@@ -107,13 +109,14 @@ func (g *ggufFile) info(name string, kind uint32, offset uint64, dims ...uint64)
 	g.infoCount++
 }
 
-// file ends in size bytes of data, aligned to 32.
+// file ends in size bytes of data, aligned.
 func (g *ggufFile) file(version uint32, size int) []byte {
 	b := binary.LittleEndian.AppendUint32([]byte("GGUF"), version)
 	b = binary.LittleEndian.AppendUint64(b, g.infoCount)
 	b = binary.LittleEndian.AppendUint64(b, g.pairCount)
 	b = append(append(b, g.pairs...), g.infos...)
-	b = append(b, make([]byte, (32-len(b)%32)%32)...)
+	alignment := cmp.Or(g.alignment, 32)
+	b = append(b, make([]byte, (alignment-len(b)%alignment)%alignment)...)
 	return append(b, bytes.Repeat([]byte{7}, size)...)
 }
 
