@@ -105,7 +105,7 @@ func TestFormatsAreToldByTheirBytes(t *testing.T) {
 func TestUnknownFilesAreCutByContent(t *testing.T) {
 	const mib = 1 << 20
 	random := make([]byte, 4*mib)
-	rand.NewChaCha8([32]byte{1}).Read(random) //nolint:errcheck // never fails
+	noise(random)
 	before := layout(t, random, "net.nn")
 	if before.Format != "bytes" || len(before.Tensors) != 0 || len(before.Cuts) == 0 {
 		t.Fatalf("format %q, %d tensors, %d cuts", before.Format, len(before.Tensors), len(before.Cuts))
@@ -131,6 +131,11 @@ func TestUnknownFilesAreCutByContent(t *testing.T) {
 	if share := float64(shared) / float64(len(edited)); share < 0.85 {
 		t.Errorf("after an insertion %.2f of the bytes are in chunks held before, want 0.85", share)
 	}
+}
+
+// noise fills p with the same random bytes each time.
+func noise(p []byte) {
+	_, _ = rand.NewChaCha8([32]byte{1}).Read(p) // never fails
 }
 
 // sharedBytes counts the bytes of b's chunks that a has too.
@@ -322,5 +327,15 @@ func TestLayoutOfAnOpenFile(t *testing.T) {
 	l, err := chunker.Layout(t.Context(), f, int64(len(s.data)), path, chunker.Options{})
 	if diff := cmp.Diff(layout(t, s.data, s.name), l); diff != "" || err != nil {
 		t.Errorf("a file gives another layout than its bytes: %v\n%s", err, diff)
+	}
+}
+
+// BenchmarkCutByContent cuts noise, the format that has to be read.
+func BenchmarkCutByContent(b *testing.B) {
+	data := make([]byte, 256<<20)
+	noise(data)
+	b.SetBytes(int64(len(data)))
+	for b.Loop() {
+		layout(b, data, "net")
 	}
 }
