@@ -267,7 +267,7 @@ func TestConcurrentUse(t *testing.T) {
 
 func FuzzDecode(f *testing.F) {
 	c := &codec.Coder{}
-	chunk := append(weights(5000, 4), "tail of text text text"...)
+	chunk := append(weights(600, 4), "tail of text text text"...)
 	seed := []byte{byte(codec.F32), byte(codec.I16), byte(codec.Other)}
 	segs := fuzzSegments(seed, len(chunk))
 	for _, e := range efforts {
@@ -317,7 +317,7 @@ func fuzzSegments(classes []byte, length int) (segs []codec.Segment) {
 
 func FuzzRoundTrip(f *testing.F) {
 	c := &codec.Coder{}
-	f.Add(weights(1000, 5), []byte{5, 2}, byte(1))
+	f.Add(weights(200, 5), []byte{5, 2}, byte(1))
 	f.Add([]byte("text text text text text"), []byte{}, byte(2))
 	f.Fuzz(func(t *testing.T, chunk, classes []byte, effort byte) {
 		if len(chunk) <= codec.MaxRawBytes {

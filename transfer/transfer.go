@@ -2,17 +2,49 @@ package transfer
 
 import (
 	"context"
+	"sync"
+	"sync/atomic"
 
+	"github.com/libp2p/go-libp2p/core/network"
+
+	"github.com/dunlin-mesh/dunlin/codec"
 	"github.com/dunlin-mesh/dunlin/manifest"
 )
 
 // ProtocolID names the protocol on libp2p.
 const ProtocolID = "/dunlin/transfer/1"
 
+// serviceName is what sessions count under in libp2p's resource manager.
+const serviceName = "dunlin.transfer"
+
 // Transfer fetches from peers and serves them. Make it with [New], run it with
 // [Transfer.Run]; all methods are safe for concurrent use.
 type Transfer struct {
-	cfg Config
+	cfg     Config
+	coder   codec.Coder
+	buffers buffers
+	layouts layouts
+	peers   peers
+	hub     hub
+	memory  struct{ fetching, serving *budget } // chunk bytes in flight
+	coding  *budget                             // one for each core: reading and encoding chunks
+	traffic traffic
+	totals  totals
+
+	started chan struct{} // closed when Run begins
+	work    sync.WaitGroup
+
+	mu      sync.Mutex
+	running bool
+	ended   bool
+	jobs    map[*context.CancelCauseFunc]struct{}
+	served  map[*serving]struct{}
+}
+
+// totals are the counters of Stats.
+type totals struct {
+	chunksIn, chunksOut, blocksIn, blocksOut, duplicate, bad atomic.Uint64
+	fetching                                                 atomic.Int64
 }
 
 // New checks cfg and returns a Transfer that does nothing before Run. The
@@ -22,44 +54,126 @@ func New(cfg Config) (*Transfer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Transfer{cfg: cfg}, nil
+	t := &Transfer{
+		cfg:     cfg,
+		layouts: newLayouts(cfg.Store.Block),
+		peers:   newPeers(cfg.Parole),
+		hub:     newHub(),
+		coding:  newBudget(codingSlots()),
+		started: make(chan struct{}),
+		jobs:    map[*context.CancelCauseFunc]struct{}{},
+		served:  map[*serving]struct{}{},
+	}
+	t.memory.fetching = newBudget(cfg.MemoryBytes)
+	t.memory.serving = newBudget(cfg.MemoryBytes)
+	return t, nil
 }
 
-// Run serves peers until ctx ends. It returns nil when every session, served
-// or fetched from, has ended; no goroutine is left.
-func (t *Transfer) Run(ctx context.Context) error { <-ctx.Done(); return nil }
+// Run serves peers until ctx ends; fetches that still run then end with
+// ErrStopped. It returns nil when every session, served or fetched from, has
+// ended and no goroutine is left. It runs once.
+func (t *Transfer) Run(ctx context.Context) error {
+	t.mu.Lock()
+	if t.running || t.ended {
+		t.mu.Unlock()
+		return ErrStopped
+	}
+	t.running = true
+	close(t.started)
+	t.mu.Unlock()
 
-// Job is one release to be fetched.
-type Job struct {
-	// Release is the CID of the manifest, for logs and errors.
-	Release manifest.CID
-	// Files are those to be completed; their layout and digest blocks must be
-	// in the store ([Transfer.Trees]) and the store must be ready to take their
-	// chunks (store.Begin).
-	Files []manifest.File
-	// Progress, if set, is called at most ten times a second and once at the
-	// end, from one goroutine at a time. It must not block.
-	Progress func(Progress)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	t.cfg.Host.SetStreamHandler(ProtocolID, func(s network.Stream) {
+		if t.enter(nil) {
+			defer t.work.Done()
+			t.serve(ctx, s)
+		} else {
+			_ = s.Reset()
+		}
+	})
+	<-ctx.Done()
+	t.cfg.Host.RemoveStreamHandler(ProtocolID)
+
+	t.mu.Lock()
+	t.running, t.ended = false, true
+	for stop := range t.jobs {
+		(*stop)(ErrStopped)
+	}
+	t.mu.Unlock()
+	t.work.Wait()
+	return nil
 }
 
-// Fetch gets all chunks of job that the store does not hold, from all connected
-// peers that hold some, and flushes the store. Peers may come and go: it waits
-// for them and returns only when all is stored, ctx has ended (its error is
-// wrapped), or with ErrStore or ErrManifest.
-func (t *Transfer) Fetch(ctx context.Context, job Job) error { return ErrStopped }
+// enter counts a piece of work, false if Run has ended. stop, if not nil, is
+// called when Run ends.
+func (t *Transfer) enter(stop *context.CancelCauseFunc) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.running {
+		return false
+	}
+	if stop != nil {
+		t.jobs[stop] = struct{}{}
+	}
+	t.work.Add(1)
+	return true
+}
 
-// Blocks gets those of the blocks that the store does not hold, verifies and
-// stores them. It waits for peers as Fetch does.
-func (t *Transfer) Blocks(ctx context.Context, cids []manifest.CID) error { return ErrStopped }
-
-// Trees gets the layout and digest blocks of the files that the store does not
-// hold, level by level, and checks that they fit each other. It waits for
-// peers as Fetch does. Call it before store.Begin and [Transfer.Fetch].
-func (t *Transfer) Trees(ctx context.Context, files []manifest.File) error { return ErrStopped }
+// begin waits for Run and returns a context that ends with it, and what is to
+// be called at the end.
+func (t *Transfer) begin(ctx context.Context) (context.Context, func(), error) {
+	select {
+	case <-t.started:
+	case <-ctx.Done():
+		return nil, nil, context.Cause(ctx)
+	}
+	ctx, stop := context.WithCancelCause(ctx)
+	if !t.enter(&stop) {
+		stop(nil)
+		return nil, nil, ErrStopped
+	}
+	return ctx, func() {
+		t.mu.Lock()
+		delete(t.jobs, &stop)
+		t.mu.Unlock()
+		stop(nil)
+		t.work.Done()
+	}, nil
+}
 
 // Changed says that the store came to hold, or lost, chunks of the file by
 // other means than Fetch; peers that wait for them are told.
-func (t *Transfer) Changed(id manifest.FileID) {}
+func (t *Transfer) Changed(id manifest.FileID) { t.hub.changed(id) }
 
 // Stats returns the figures now.
-func (t *Transfer) Stats() Stats { return Stats{} }
+func (t *Transfer) Stats() Stats {
+	t.mu.Lock()
+	serving := len(t.served)
+	t.mu.Unlock()
+	return Stats{
+		BytesReceived:  t.traffic.received.Load(),
+		BytesSent:      t.traffic.sent.Load(),
+		ChunksReceived: t.totals.chunksIn.Load(),
+		ChunksSent:     t.totals.chunksOut.Load(),
+		BlocksReceived: t.totals.blocksIn.Load(),
+		BlocksSent:     t.totals.blocksOut.Load(),
+		DuplicateBytes: t.totals.duplicate.Load(),
+		BadPeers:       t.totals.bad.Load(),
+		Serving:        serving,
+		Fetching:       int(t.totals.fetching.Load()),
+		Peers:          t.peers.stats(),
+	}
+}
+
+// punish drops a peer for what it did, and tells.
+func (t *Transfer) punish(r *peerRecord, why error) {
+	if !t.peers.punish(r, why) {
+		return
+	}
+	t.totals.bad.Add(1)
+	t.cfg.Logger.Warn("peer on parole", "peer", r.id, "until", t.peers.pausedUntil(r.id), "error", why)
+	if t.cfg.OnBadPeer != nil {
+		t.cfg.OnBadPeer(r.id, why)
+	}
+}

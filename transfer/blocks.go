@@ -1,0 +1,385 @@
+package transfer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/dunlin-mesh/dunlin/codec"
+	"github.com/dunlin-mesh/dunlin/manifest"
+)
+
+// maxBlockSessions is how many peers are asked for blocks at once; the second
+// and third only when the ones before keep silent.
+const maxBlockSessions = 3
+
+// Blocks gets those of the blocks that the store does not hold, verifies and
+// stores them. It waits for peers as Fetch does, and returns as Fetch does.
+func (t *Transfer) Blocks(ctx context.Context, cids []manifest.CID) error {
+	ctx, end, err := t.begin(ctx)
+	if err != nil {
+		return err
+	}
+	defer end()
+	g := newGatherer(t)
+	defer g.close()
+	if err := g.get(ctx, cids); err != nil {
+		return fmt.Errorf("fetch blocks: %w", err)
+	}
+	return nil
+}
+
+// Trees gets the layout and digest blocks of the files that the store does not
+// hold, level by level, and checks that they fit each other. It waits for
+// peers and returns as Fetch does. Call it before store.Begin and
+// [Transfer.Fetch].
+func (t *Transfer) Trees(ctx context.Context, files []manifest.File) error {
+	ctx, end, err := t.begin(ctx)
+	if err != nil {
+		return err
+	}
+	defer end()
+	g := newGatherer(t)
+	defer g.close()
+	if err := t.trees(ctx, g, files); err != nil {
+		return fmt.Errorf("fetch layouts and digests: %w", err)
+	}
+	return nil
+}
+
+func (t *Transfer) trees(ctx context.Context, g *gatherer, files []manifest.File) error {
+	var cids []manifest.CID
+	for _, f := range files {
+		cids = append(cids, f.Layout, f.Digests)
+	}
+	if err := g.get(ctx, cids); err != nil {
+		return err
+	}
+	var level []manifest.Subtree
+	for _, f := range files {
+		c, err := t.layouts.get(f.Layout)
+		if err != nil {
+			return fmt.Errorf("file %q: %w", f.Path, manifestError(err))
+		}
+		if c.layout.Size != f.Size {
+			return fmt.Errorf("file %q: %w: layout of %d bytes for a file of %d", f.Path, ErrManifest, c.layout.Size, f.Size)
+		}
+		level = append(level, manifest.Subtree{CID: f.Digests, Count: c.chunks.Len()})
+	}
+	for len(level) > 0 {
+		var below []manifest.Subtree
+		cids = cids[:0]
+		for _, at := range level {
+			data, err := t.cfg.Store.Block(at.CID)
+			if err != nil {
+				return &storeError{err}
+			}
+			_, children, err := manifest.DecodeDigests(at, data)
+			if err != nil {
+				return fmt.Errorf("%w: digest block %s: %w", ErrManifest, at.CID, err)
+			}
+			for _, child := range children {
+				cids = append(cids, child.CID)
+			}
+			below = append(below, children...)
+		}
+		if level = below; len(level) > 0 {
+			if err := g.get(ctx, cids); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// gatherer gets blocks from peers and keeps sessions open between calls of get.
+type gatherer struct {
+	t     *Transfer
+	scout *scout
+	open  map[peer.ID]*blockSession // idle ones; of the goroutine that calls get
+}
+
+func newGatherer(t *Transfer) *gatherer {
+	return &gatherer{t: t, scout: newScout(t), open: map[peer.ID]*blockSession{}}
+}
+
+func (g *gatherer) close() {
+	g.scout.close()
+	for _, s := range g.open {
+		s.close()
+	}
+}
+
+// wants are blocks that are missing, shared by the sessions of one get.
+type wants struct {
+	mu   sync.Mutex
+	left map[manifest.CID]bool
+	list []manifest.CID // in the order asked for
+}
+
+func (w *wants) missing() (left []manifest.CID) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, cid := range w.list {
+		if w.left[cid] {
+			left = append(left, cid)
+		}
+	}
+	return left
+}
+
+func (w *wants) got(cid manifest.CID) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.left, cid)
+}
+
+// get returns when the store holds all blocks. Peers are asked one after the
+// other for what is missing; one that keeps silent is not waited for.
+func (g *gatherer) get(ctx context.Context, cids []manifest.CID) error {
+	w := &wants{left: map[manifest.CID]bool{}}
+	for _, cid := range cids {
+		if w.left[cid] {
+			continue
+		}
+		if _, err := g.t.cfg.Store.Block(cid); err != nil {
+			w.left[cid] = true
+			w.list = append(w.list, cid)
+		}
+	}
+	if len(w.list) == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	type result struct {
+		session *blockSession
+		err     error
+	}
+	results := make(chan result, maxBlockSessions)
+	asking := map[peer.ID]bool{}
+	defer func() {
+		cancel()
+		for range asking {
+			r := <-results
+			r.session.close()
+		}
+	}()
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for len(w.missing()) > 0 {
+		ready, again := g.scout.ready(func(id peer.ID) bool { return asking[id] })
+		if len(ready) > 0 && len(asking) < maxBlockSessions {
+			id := ready[0]
+			for _, r := range ready {
+				if g.open[r] != nil {
+					id = r // the session that is open costs least
+					break
+				}
+			}
+			s := g.open[id]
+			if s == nil {
+				s = &blockSession{t: g.t, id: id, link: g.t.cfg.Link}
+			}
+			delete(g.open, id)
+			asking[id] = true
+			go func() { results <- result{s, s.ask(ctx, w)} }() // joined above and below
+			again = time.Now().Add(s.link.pace().stall)
+		}
+		if !again.IsZero() {
+			timer.Reset(time.Until(again))
+		}
+		select {
+		case r := <-results:
+			delete(asking, r.session.id)
+			if _, fatal := errors.AsType[*storeError](r.err); fatal {
+				r.session.close()
+				return r.err
+			}
+			if r.err != nil {
+				r.session.close()
+			} else {
+				g.open[r.session.id] = r.session
+			}
+			if r.err != nil || len(w.missing()) > 0 {
+				g.scout.ended(r.session.id, r.err, r.session.link)
+			}
+		case <-timer.C:
+		case <-g.scout.wake:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	return nil
+}
+
+// blockSession asks one peer for blocks. One goroutine uses it at a time.
+type blockSession struct {
+	t    *Transfer
+	id   peer.ID
+	link Link
+	peer *peerRecord
+	conn *conn // nil before the first ask
+	hi   bool  // the peer has said hello
+}
+
+func (s *blockSession) close() {
+	if s.conn == nil {
+		return
+	}
+	_ = s.conn.stream.Reset()
+	s.conn = nil
+	s.t.peers.put(s.peer)
+	s.t.totals.fetching.Add(-1)
+}
+
+// ask gets from the peer what it holds of the blocks wanted.
+func (s *blockSession) ask(ctx context.Context, w *wants) error {
+	err := s.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer context.AfterFunc(ctx, func() { _ = s.conn.stream.Reset() })()
+	left := w.missing()
+	for len(left) > 0 && err == nil {
+		part := left[:min(len(left), maxWants)]
+		left = left[len(part):]
+		err = s.exchange(part, w)
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if err != nil {
+		s.t.punish(s.peer, err)
+	}
+	return err
+}
+
+func (s *blockSession) open(ctx context.Context) error {
+	if s.conn != nil {
+		return nil
+	}
+	stream, err := s.t.openStream(ctx, s.id)
+	if err != nil {
+		return err
+	}
+	s.link = s.t.linkOf(stream.Conn())
+	s.peer = s.t.peers.get(s.id, s.link, max(s.t.cfg.MemoryBytes/4, 2*codec.MaxFrameBytes))
+	s.t.totals.fetching.Add(1)
+	pace := s.link.pace()
+	s.conn = newConn(stream, 4<<10, s.silence(), pace.writeStall, &s.t.traffic, &s.peer.traffic)
+	return s.conn.send(&message{Hello: s.t.hello(s.link)})
+}
+
+func (s *blockSession) silence() time.Duration {
+	if s.t.cfg.NoProgress > 0 {
+		return s.t.cfg.NoProgress
+	}
+	return s.link.pace().silence
+}
+
+// exchange wants blocks and takes the answers, which come in order.
+func (s *blockSession) exchange(cids []manifest.CID, w *wants) error {
+	if err := s.conn.send(&message{Want: &want{Blocks: cids}}); err != nil {
+		return err
+	}
+	if err := s.conn.flush(); err != nil {
+		return err
+	}
+	if !s.hi {
+		m, err := s.receive()
+		if err != nil {
+			return err
+		}
+		if m.Hello == nil {
+			return fmt.Errorf("%w: no hello first", ErrProtocol)
+		}
+		s.hi = true
+	}
+	for _, cid := range cids {
+		m, err := s.receive()
+		if err != nil {
+			return err
+		}
+		switch {
+		case m.Block != nil && m.Block.Bytes == 0:
+		case m.Block != nil:
+			if err := s.take(cid, int(m.Block.Bytes)); err != nil {
+				return err
+			}
+			w.got(cid)
+		case m.Fault != nil && m.Fault.Code == faultBusy:
+			return &busyError{min(max(time.Duration(m.Fault.Retry)*time.Second, time.Second), 10*time.Minute)}
+		case m.Fault != nil:
+			return fmt.Errorf("peer ended the session: %.32q", m.Fault.Code)
+		default:
+			return fmt.Errorf("%w: no block where one was to come", ErrProtocol)
+		}
+	}
+	return nil
+}
+
+// receive reads a message; a peer that is silent has stalled.
+func (s *blockSession) receive() (*message, error) {
+	m, err := s.conn.receive(s.silence())
+	return m, stalled(err)
+}
+
+// take reads, verifies and stores one block.
+func (s *blockSession) take(cid manifest.CID, bytes int) error {
+	buf := s.t.buffers.get(bytes)
+	defer s.t.buffers.put(buf)
+	until := time.Now().Add(s.silence())
+	if err := s.conn.stream.SetReadDeadline(until); err != nil {
+		return err
+	}
+	since := 0
+	err := s.conn.payload(*buf, func(n int) {
+		if since += n; since >= progressBytes {
+			since = 0
+			_ = s.conn.stream.SetReadDeadline(time.Now().Add(s.silence()))
+		}
+	})
+	if err != nil {
+		return stalled(err)
+	}
+	frame, err := codec.ParseFrame(*buf)
+	if err != nil {
+		return fmt.Errorf("%w: block %s: %w", ErrProtocol, cid, err)
+	}
+	if frame.RawBytes > manifest.MaxBlockBytes {
+		return fmt.Errorf("%w: block %s of %d bytes", ErrProtocol, cid, frame.RawBytes)
+	}
+	data, err := s.t.coder.Decode(nil, frame, frame.RawBytes, nil)
+	if err != nil {
+		return fmt.Errorf("%w: block %s: %w", ErrCorrupt, cid, err)
+	}
+	if err := cid.Verify(data); err != nil {
+		return fmt.Errorf("%w: %w", ErrCorrupt, err)
+	}
+	if frame.Encoding == codec.Raw {
+		data = append([]byte(nil), data...) // the buffer goes back
+	}
+	if err := s.t.cfg.Store.PutBlock(manifest.Block{CID: cid, Data: data}); err != nil {
+		return &storeError{err}
+	}
+	s.t.totals.blocksIn.Add(1)
+	return nil
+}
+
+// stalled turns a deadline that passed into ErrStalled.
+func stalled(err error) error {
+	var timeout interface{ Timeout() bool }
+	if errors.As(err, &timeout) && timeout.Timeout() {
+		return fmt.Errorf("%w: %w", ErrStalled, err)
+	}
+	if errors.Is(err, io.EOF) {
+		return errClosed
+	}
+	return err
+}

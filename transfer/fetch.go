@@ -1,0 +1,181 @@
+package transfer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/dunlin-mesh/dunlin/manifest"
+)
+
+const (
+	maxFetchSessions = 16 // peers asked at once for one release
+	progressEvery    = 100 * time.Millisecond
+)
+
+// Job is one release to be fetched.
+type Job struct {
+	// Release is the CID of the manifest, for logs and errors.
+	Release manifest.CID
+	// Files are those to be completed; their layout and digest blocks must be
+	// in the store ([Transfer.Trees]) and the store must be ready to take their
+	// chunks (store.Begin).
+	Files []manifest.File
+	// Progress, if set, is called at most ten times a second and once at the
+	// end, from one goroutine at a time. It must not block.
+	Progress func(Progress)
+}
+
+// Fetch gets all chunks of job that the store does not hold, from all connected
+// peers that hold some, and flushes the store. Peers may come and go: it waits
+// for them, and before that for Run to begin. It returns when all is stored,
+// when ctx has ended (with its cause), or with ErrStore, ErrManifest or
+// ErrStopped.
+func (t *Transfer) Fetch(ctx context.Context, job Job) error {
+	ctx, end, err := t.begin(ctx)
+	if err != nil {
+		return err
+	}
+	defer end()
+	for files := range slices.Chunk(job.Files, maxFiles) {
+		if err := t.fetch(ctx, job, files); err != nil {
+			return fmt.Errorf("fetch %s: %w", job.Release, err)
+		}
+	}
+	return nil
+}
+
+// fetch is Fetch for as many files as fit a session.
+func (t *Transfer) fetch(ctx context.Context, job Job, files []manifest.File) error {
+	p, err := t.plan(files)
+	if err != nil {
+		return err
+	}
+	if p.left > 0 {
+		if err := t.gather(ctx, job, p); err != nil {
+			return err
+		}
+	}
+	if err := t.cfg.Store.Flush(ctx); err != nil {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		return &storeError{err}
+	}
+	for _, f := range p.files {
+		t.hub.changed(f.id)
+	}
+	if job.Progress != nil {
+		job.Progress(p.snapshot())
+	}
+	return nil
+}
+
+// plan reads what is missing.
+func (t *Transfer) plan(files []manifest.File) (*plan, error) {
+	p := newPlan(t.memory.fetching)
+	seen := map[manifest.FileID]bool{}
+	for _, f := range files {
+		if seen[f.ID()] {
+			continue
+		}
+		seen[f.ID()] = true
+		c, err := t.layouts.get(f.Layout)
+		if err != nil {
+			return nil, fmt.Errorf("file %q: %w", f.Path, manifestError(err))
+		}
+		if c.layout.Size != f.Size {
+			return nil, fmt.Errorf("file %q: %w: layout of %d bytes for a file of %d", f.Path, ErrManifest, c.layout.Size, f.Size)
+		}
+		held, err := t.cfg.Store.Held(f.ID())
+		if err != nil {
+			return nil, fmt.Errorf("file %q: %w", f.Path, &storeError{err})
+		}
+		if len(manifest.NewRanges(0, c.chunks.Len()).Minus(held)) == 0 {
+			continue
+		}
+		digests, err := manifest.LoadDigests(f.Digests, c.chunks.Len(), t.cfg.Store.Block)
+		if err != nil {
+			return nil, fmt.Errorf("file %q: %w", f.Path, manifestError(err))
+		}
+		p.add(planFile{id: f.ID(), chunks: c.chunks, digests: digests}, held)
+	}
+	p.ready()
+	return p, nil
+}
+
+// manifestError says whether a block is bad or merely not there.
+func manifestError(err error) error {
+	if errors.Is(err, manifest.ErrFormat) {
+		return fmt.Errorf("%w: %w", ErrManifest, err)
+	}
+	return &storeError{err}
+}
+
+// gather runs sessions at peers until nothing is missing.
+func (t *Transfer) gather(ctx context.Context, job Job, p *plan) error {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	scout := newScout(t)
+	defer scout.close()
+	var sessions sync.WaitGroup
+	defer sessions.Wait()
+	defer stop(nil)
+
+	var mu sync.Mutex
+	inUse := map[peer.ID]bool{}
+	run := func(id peer.ID) {
+		link, err := p.ask(ctx, t, id, job)
+		if _, fatal := errors.AsType[*storeError](err); fatal {
+			stop(err)
+		}
+		if ctx.Err() == nil {
+			t.cfg.Logger.Debug("transfer session ended", "peer", id, "release", job.Release, "error", err)
+		}
+		mu.Lock()
+		delete(inUse, id)
+		mu.Unlock()
+		scout.ended(id, err, link)
+	}
+	ticker := time.NewTicker(progressEvery)
+	defer ticker.Stop()
+	var reported Progress
+	for {
+		ready, again := scout.ready(func(id peer.ID) bool {
+			mu.Lock()
+			defer mu.Unlock()
+			return inUse[id]
+		})
+		mu.Lock()
+		for _, id := range ready[:min(len(ready), maxFetchSessions-len(inUse))] {
+			inUse[id] = true
+			sessions.Go(func() { run(id) })
+		}
+		full := len(inUse) >= maxFetchSessions
+		mu.Unlock()
+		if full && len(ready) > 0 {
+			p.retire()
+		}
+		for waiting := true; waiting; {
+			select {
+			case <-p.done:
+				return nil
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			case <-scout.wake:
+				waiting = false
+			case now := <-ticker.C:
+				if s := p.snapshot(); job.Progress != nil && s != reported {
+					job.Progress(s)
+					reported = s
+				}
+				waiting = again.IsZero() || now.Before(again)
+			}
+		}
+	}
+}

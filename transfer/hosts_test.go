@@ -1,0 +1,143 @@
+package transfer_test
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/libp2p/go-libp2p"
+	"github.com/libp2p/go-libp2p/core/host"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/p2p/transport/tcp"
+	"github.com/libp2p/go-libp2p/x/simlibp2p"
+	"github.com/marcopolo/simnet"
+
+	"github.com/dunlin-mesh/dunlin/transfer"
+)
+
+// node is a host with a Transfer that runs.
+type node struct {
+	*transfer.Transfer
+	host  host.Host
+	store *memStore
+	bad   map[peer.ID]error // what OnBadPeer heard last
+	mu    *sync.Mutex
+	stop  func()
+}
+
+// badPeer returns why the peer was dropped.
+func (n *node) badPeer(id peer.ID) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.bad[id]
+}
+
+// newHost returns a host on loopback TCP.
+func newHost(tb testing.TB, opts ...libp2p.Option) host.Host {
+	tb.Helper()
+	h, err := libp2p.New(append([]libp2p.Option{
+		libp2p.ListenAddrStrings("/ip4/127.0.0.1/tcp/0"), libp2p.Transport(tcp.NewTCPTransport),
+		libp2p.DisableRelay(), libp2p.DisableMetrics(),
+	}, opts...)...)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { _ = h.Close() })
+	return h
+}
+
+// newNode runs a Transfer on the host until the test ends.
+func newNode(tb testing.TB, h host.Host, s *memStore, edit ...func(*transfer.Config)) *node {
+	tb.Helper()
+	n := &node{host: h, store: s, bad: map[peer.ID]error{}, mu: &sync.Mutex{}}
+	cfg := transfer.Config{Host: h, Store: s, OnBadPeer: func(id peer.ID, why error) {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		n.bad[id] = why
+	}}
+	for _, e := range edit {
+		e(&cfg)
+	}
+	var err error
+	if n.Transfer, err = transfer.New(cfg); err != nil {
+		tb.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var run sync.WaitGroup
+	run.Go(func() {
+		if err := n.Run(ctx); err != nil {
+			tb.Error(err)
+		}
+	})
+	n.stop = sync.OnceFunc(func() { cancel(); run.Wait() })
+	tb.Cleanup(n.stop)
+	return n
+}
+
+func connect(tb testing.TB, a, b host.Host) {
+	tb.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	if err := a.Connect(ctx, peer.AddrInfo{ID: b.ID(), Addrs: b.Addrs()}); err != nil {
+		tb.Fatal(err)
+	}
+}
+
+// meet connects each of the nodes with each other.
+func meet(tb testing.TB, nodes ...*node) {
+	tb.Helper()
+	for i, a := range nodes {
+		for _, b := range nodes[:i] {
+			connect(tb, a.host, b.host)
+		}
+	}
+}
+
+// link is a simulated one.
+type link struct {
+	bitsPerSecond int
+	latency       time.Duration // one way
+}
+
+// simHosts returns hosts on simulated links, one for each; for use in a
+// synctest bubble.
+func simHosts(t *testing.T, links ...link) []host.Host {
+	t.Helper()
+	var latencies sync.Map
+	net := &simnet.Simnet{LatencyFunc: func(p *simnet.Packet) time.Duration {
+		from, _ := latencies.Load(p.From.String())
+		to, _ := latencies.Load(p.To.String())
+		a, _ := from.(time.Duration)
+		b, _ := to.(time.Duration)
+		return max(a, b)
+	}}
+	hosts := make([]host.Host, len(links))
+	for i, l := range links {
+		ip := simnet.IntToPublicIPv4(i).String()
+		latencies.Store(ip+":8000", l.latency)
+		settings := simnet.LinkSettings{BitsPerSecond: l.bitsPerSecond}
+		h, err := libp2p.New(
+			libp2p.ListenAddrStrings("/ip4/"+ip+"/udp/8000/quic-v1"),
+			simlibp2p.QUICSimnet(net, simnet.NodeBiDiLinkSettings{Downlink: settings, Uplink: settings}),
+			libp2p.DisableIdentifyAddressDiscovery(), libp2p.DisableMetrics(), libp2p.DisableRelay(),
+		)
+		if err != nil {
+			t.Fatal(err)
+		}
+		hosts[i] = h
+	}
+	net.Start()
+	t.Cleanup(func() {
+		var errs []error
+		for _, h := range hosts {
+			errs = append(errs, h.Close())
+		}
+		net.Close()
+		if err := errors.Join(errs...); err != nil {
+			t.Error(err)
+		}
+	})
+	return hosts
+}

@@ -1,0 +1,46 @@
+package transfer
+
+import (
+	"sync"
+
+	"github.com/dunlin-mesh/dunlin/manifest"
+)
+
+// hub tells the sessions served that chunks of a file arrived.
+type hub struct {
+	mu     sync.Mutex
+	byFile map[manifest.FileID]map[*serving]uint32 // the file's number in the session
+}
+
+func newHub() hub { return hub{byFile: map[manifest.FileID]map[*serving]uint32{}} }
+
+func (h *hub) subscribe(s *serving, id manifest.FileID, number uint32) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	m := h.byFile[id]
+	if m == nil {
+		m = map[*serving]uint32{}
+		h.byFile[id] = m
+	}
+	m[s] = number
+}
+
+func (h *hub) unsubscribe(s *serving, ids []manifest.FileID) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, id := range ids {
+		if m := h.byFile[id]; m != nil {
+			if delete(m, s); len(m) == 0 {
+				delete(h.byFile, id)
+			}
+		}
+	}
+}
+
+func (h *hub) changed(id manifest.FileID) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for s, number := range h.byFile[id] {
+		s.stale(number)
+	}
+}

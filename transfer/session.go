@@ -1,0 +1,436 @@
+package transfer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/dunlin-mesh/dunlin/codec"
+)
+
+const (
+	openWithin    = time.Minute // for a stream to a connected peer
+	starvedRetry  = 20 * time.Millisecond
+	progressBytes = 4 << 10 // fewer bytes than these are no progress
+)
+
+// session is the client's end of one stream: one peer asked for the chunks of
+// one release. One goroutine asks, one reads, one stores.
+type session struct {
+	t    *Transfer
+	plan *plan
+	self peer.ID
+	peer *peerRecord
+	conn *conn
+	pace pace
+	wake chan struct{} // capacity 1: the asker looks again
+
+	sent time.Time // when hello went out; set before the goroutines start
+
+	// The rest belongs to plan.mu.
+	has        []uint64 // slots that the peer holds, a bit each
+	count      int      // of has
+	cursor     int      // slot to go on from; -1 before the first
+	window     window
+	expected   []expected // in the order in which they must come
+	asked      int        // bytes of chunks in expected, dropped ones left out
+	partial    int        // of asked, bytes of the first that came
+	storing    int        // chunks on their way to the store
+	cancels    []int      // slots to be cancelled
+	greeted    bool       // hello came
+	busy       bool       // the reader waits for the own store, not for the peer
+	since      int        // bytes since progressed
+	progressed time.Time
+	completed  time.Time // when the last chunk came
+}
+
+// expected is a chunk asked for.
+type expected struct {
+	slot     int
+	reserved int // bytes of memory
+	at       time.Time
+	dropped  bool // not wanted any more: another peer was faster
+}
+
+// arrival is a chunk's frame on its way to the store.
+type arrival struct {
+	expected
+	buf *[]byte
+}
+
+// openStream opens a stream to a connected peer.
+func (t *Transfer) openStream(ctx context.Context, id peer.ID) (network.Stream, error) {
+	ctx, cancel := context.WithTimeout(ctx, openWithin)
+	defer cancel()
+	stream, err := t.cfg.Host.NewStream(network.WithNoDial(ctx, "transfer asks connected peers"), id, ProtocolID)
+	if err != nil {
+		return nil, err
+	}
+	if err := stream.Scope().SetService(serviceName); err != nil {
+		_ = stream.Reset()
+		return nil, err
+	}
+	return stream, nil
+}
+
+// ask runs one session at the peer until ctx ends (nil) or there is a reason
+// to end it. It returns the class of the link with it.
+func (p *plan) ask(ctx context.Context, t *Transfer, id peer.ID, job Job) (Link, error) {
+	stream, err := t.openStream(ctx, id)
+	if err != nil {
+		return t.cfg.Link, err
+	}
+	defer stream.Reset() //nolint:errcheck // nothing is to be saved
+	link := t.linkOf(stream.Conn())
+	r := t.peers.get(id, link, max(t.cfg.MemoryBytes/4, 2*codec.MaxFrameBytes))
+	defer t.peers.put(r)
+	t.totals.fetching.Add(1)
+	defer t.totals.fetching.Add(-1)
+	now := time.Now()
+	s := &session{
+		t: t, plan: p, self: t.cfg.Host.ID(), peer: r, pace: link.pace(), cursor: -1,
+		conn:   newConn(stream, 4<<10, messageWithin, link.pace().writeStall, &t.traffic, &r.traffic),
+		wake:   make(chan struct{}, 1),
+		window: window{least: link.pace().minWindow, most: t.cfg.MaxWindowBytes},
+		sent:   now, progressed: now,
+	}
+	if t.cfg.NoProgress > 0 {
+		s.pace.silence = t.cfg.NoProgress
+	}
+	p.join(s)
+	defer p.leave(s)
+
+	group, inner := errgroup.WithContext(ctx)
+	defer context.AfterFunc(inner, func() { _ = stream.Reset() })()
+	arrivals := make(chan arrival, 1)
+	group.Go(func() error { return s.askOn(inner, link, job) })
+	group.Go(func() error {
+		defer close(arrivals)
+		return s.read(inner, arrivals)
+	})
+	group.Go(func() error { return s.store(inner, arrivals) })
+	err = group.Wait()
+	for a := range arrivals { // what was not stored
+		s.settle(a)
+	}
+	if ctx.Err() != nil {
+		return link, nil
+	}
+	t.punish(r, err)
+	return link, err
+}
+
+// holds says whether the peer holds a slot.
+func (s *session) holds(i int) bool { return s.has[i/64]&(1<<(i%64)) != 0 }
+
+func (s *session) poke() {
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+// drop cancels a slot that another peer delivered; the caller holds plan.mu.
+func (s *session) drop(i int) {
+	for n := range s.expected {
+		e := &s.expected[n]
+		if e.slot != i || e.dropped {
+			continue
+		}
+		s.plan.free(*e)
+		e.dropped, e.reserved = true, 0
+		s.asked -= int(s.plan.slots[i].bytes)
+		if n == 0 {
+			s.partial = 0
+		}
+		s.cancels = append(s.cancels, i)
+		s.poke()
+	}
+}
+
+// stalled says whether the peer owes a chunk for too long; plan.mu is held.
+func (s *session) stalled(now time.Time) bool {
+	if s.asked == 0 || s.busy {
+		return false
+	}
+	since := s.completed
+	for _, e := range s.expected {
+		if !e.dropped {
+			if e.at.After(since) {
+				since = e.at
+			}
+			break
+		}
+	}
+	return now.Sub(since) > s.pace.stall
+}
+
+// silent returns an error if the peer owes something and sends nothing, and
+// otherwise when to look again.
+func (s *session) silent(now time.Time) (time.Duration, error) {
+	s.plan.mu.Lock()
+	defer s.plan.mu.Unlock()
+	if s.greeted && (s.asked == 0 || s.busy) {
+		return s.pace.stall, nil
+	}
+	quiet := now.Sub(s.progressed)
+	if quiet >= s.pace.silence {
+		return 0, fmt.Errorf("%w for %s, %d chunks asked for", ErrStalled, quiet.Round(time.Millisecond), len(s.expected))
+	}
+	return min(s.pace.stall, s.pace.silence-quiet), nil
+}
+
+// askOn opens the session, then keeps the window full and watches the clock.
+func (s *session) askOn(ctx context.Context, link Link, job Job) error {
+	if err := s.conn.send(&message{Hello: s.t.hello(link)}); err != nil {
+		return err
+	}
+	for first := 0; first < len(s.plan.files); first += maxOpenFiles {
+		o := &open{Release: job.Release}
+		for _, f := range s.plan.files[first:min(first+maxOpenFiles, len(s.plan.files))] {
+			o.Files = append(o.Files, f.id)
+		}
+		if err := s.conn.send(&message{Open: o}); err != nil {
+			return err
+		}
+	}
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		now := time.Now()
+		picked, starved := s.plan.pick(s, now)
+		if err := s.request(picked); err != nil {
+			return err
+		}
+		again, err := s.silent(now)
+		if err != nil {
+			return err
+		}
+		if starved {
+			again = min(again, starvedRetry)
+		}
+		timer.Reset(again)
+		select {
+		case <-s.wake:
+		case <-timer.C:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// request sends cancels, and requests for the slots picked, in order.
+func (s *session) request(picked []int) error {
+	s.plan.mu.Lock()
+	cancels := s.cancels
+	s.cancels = nil
+	s.plan.mu.Unlock()
+	err := s.plan.byFile(cancels, func(r *ranges) error { return s.conn.send(&message{Cancel: r}) })
+	if err != nil {
+		return err
+	}
+	err = s.plan.byFile(picked, func(r *ranges) error { return s.conn.send(&message{Request: r}) })
+	if err != nil {
+		return err
+	}
+	return s.conn.flush()
+}
+
+// byFile calls send for runs of slots that lie in one file.
+func (p *plan) byFile(slots []int, send func(*ranges) error) error {
+	for len(slots) > 0 {
+		file, _ := p.locate(slots[0])
+		f := &p.files[file]
+		r := &ranges{File: uint32(file)}
+		for len(slots) > 0 && slots[0] >= f.base && slots[0] < f.base+f.chunks.Len() {
+			r.Chunks = r.Chunks.Add(slots[0] - f.base)
+			slots = slots[1:]
+		}
+		if err := send(r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// read takes what the peer sends until the stream ends.
+func (s *session) read(ctx context.Context, arrivals chan<- arrival) error {
+	for first := true; ; first = false {
+		m, err := s.conn.receive(0)
+		if errors.Is(err, io.EOF) {
+			return errClosed
+		}
+		if err != nil {
+			return err
+		}
+		switch {
+		case first && m.Hello != nil:
+			s.greet()
+		case first || m.Hello != nil:
+			return fmt.Errorf("%w: hello must come first and once", ErrProtocol)
+		case m.Have != nil:
+			if !s.plan.held(s, int(m.Have.File), m.Have.Chunks) {
+				return fmt.Errorf("%w: have of chunks up to %d of file %d, which has fewer", ErrProtocol, m.Have.Chunks.End(), m.Have.File)
+			}
+			s.poke()
+		case m.Frame != nil:
+			if err := s.frame(ctx, m.Frame, arrivals); err != nil {
+				return err
+			}
+		case m.Fault != nil:
+			if err := s.fault(m.Fault); err != nil {
+				return err
+			}
+		default:
+			return fmt.Errorf("%w: message that only a client sends", ErrProtocol)
+		}
+	}
+}
+
+// errClosed says that the peer ended the session in order.
+var errClosed = errors.New("peer closed the session")
+
+func (s *session) greet() {
+	s.plan.mu.Lock()
+	defer s.plan.mu.Unlock()
+	now := time.Now()
+	s.greeted, s.progressed, s.since = true, now, 0
+	s.window.sample(now.Sub(s.sent))
+}
+
+// expect returns the chunk's slot and length if it is what must come next.
+func (s *session) expect(file, chunk uint32) (slot, length int, err error) {
+	s.plan.mu.Lock()
+	defer s.plan.mu.Unlock()
+	if int(file) < len(s.plan.files) && int(chunk) < s.plan.files[file].chunks.Len() {
+		slot = s.plan.files[file].base + int(chunk)
+		for len(s.expected) > 0 && s.expected[0].dropped && s.expected[0].slot != slot {
+			s.expected = s.expected[1:] // cancelled in time
+		}
+		if len(s.expected) > 0 && s.expected[0].slot == slot {
+			return slot, int(s.plan.slots[slot].bytes), nil
+		}
+	}
+	return 0, 0, fmt.Errorf("%w: chunk %d of file %d was not to come now", ErrProtocol, chunk, file)
+}
+
+// frame reads a frame and hands it on.
+func (s *session) frame(ctx context.Context, f *piece, arrivals chan<- arrival) error {
+	_, length, err := s.expect(f.File, f.Chunk)
+	if err != nil {
+		return err
+	}
+	if int(f.Bytes) > length+codec.MaxHeaderBytes {
+		return fmt.Errorf("%w: frame of %d bytes for a chunk of %d", ErrProtocol, f.Bytes, length)
+	}
+	buf := s.t.buffers.get(int(f.Bytes))
+	if err := s.conn.payload(*buf, s.progress); err != nil {
+		s.t.buffers.put(buf)
+		return err
+	}
+	e, ok := s.arrived(int(f.Bytes))
+	if !ok {
+		s.t.buffers.put(buf)
+		return nil
+	}
+	select {
+	case arrivals <- arrival{e, buf}:
+	case <-ctx.Done():
+		s.settle(arrival{e, buf})
+		return context.Cause(ctx)
+	}
+	s.plan.mu.Lock()
+	s.busy, s.progressed, s.since = false, time.Now(), 0
+	s.plan.mu.Unlock()
+	return nil
+}
+
+// progress notes n bytes of the first chunk expected.
+func (s *session) progress(n int) {
+	s.plan.mu.Lock()
+	defer s.plan.mu.Unlock()
+	if s.since += n; s.since >= progressBytes {
+		s.progressed, s.since = time.Now(), 0
+	}
+	if e := &s.expected[0]; !e.dropped {
+		s.partial = min(s.partial+n, int(s.plan.slots[e.slot].bytes))
+	}
+}
+
+// arrived takes the first chunk expected out of the list, for the store; false
+// if it is not wanted any more.
+func (s *session) arrived(n int) (expected, bool) {
+	s.plan.mu.Lock()
+	defer s.plan.mu.Unlock()
+	now := time.Now()
+	e := s.expected[0]
+	s.expected = s.expected[1:]
+	s.plan.progress.FrameBytes += uint64(n)
+	s.completed, s.progressed, s.since, s.partial = now, now, 0, 0
+	s.window.sample(now.Sub(e.at))
+	size := int(s.plan.slots[e.slot].bytes)
+	if !e.dropped {
+		s.asked -= size
+	}
+	s.window.received(size, now, len(s.expected) == 0)
+	s.t.peers.delivered(s.peer, s.window.rate, s.window.rtt)
+	s.poke()
+	if e.dropped {
+		s.plan.progress.DuplicateBytes += uint64(n)
+		s.t.totals.duplicate.Add(uint64(n))
+		return e, false
+	}
+	s.storing++
+	s.busy = true
+	return e, true
+}
+
+// fault takes a refusal: of chunks, which are then asked of others, or of the
+// session.
+func (s *session) fault(f *faultAt) error {
+	if len(f.Chunks) == 0 {
+		switch f.Code {
+		case faultBusy:
+			return &busyError{min(max(time.Duration(f.Retry)*time.Second, time.Second), 10*time.Minute)}
+		case faultMalformed:
+			s.t.cfg.Logger.Warn("peer says that this node broke the protocol", "peer", s.peer.id, "text", f.Text)
+		}
+		return fmt.Errorf("peer ended the session: %.32q", f.Code)
+	}
+	if f.Chunks.Count() > maxAsked {
+		return fmt.Errorf("%w: refusal of %d chunks, %d at most are asked for", ErrProtocol, f.Chunks.Count(), maxAsked)
+	}
+	for chunk := range f.Chunks.All() {
+		slot, length, err := s.expect(f.File, uint32(chunk))
+		if err != nil {
+			return err
+		}
+		s.plan.refused(s, slot, length)
+	}
+	return nil
+}
+
+// refused notes that the peer does not give the first chunk expected.
+func (p *plan) refused(s *session, slot, length int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	e := s.expected[0]
+	s.expected = s.expected[1:]
+	s.progressed, s.since, s.partial = time.Now(), 0, 0
+	p.lost(s, slot)
+	if !e.dropped {
+		s.asked -= length
+		p.disown(slot, s)
+		p.free(e)
+	}
+	s.window.received(0, s.progressed, len(s.expected) == 0)
+	for o := range p.sessions {
+		o.poke()
+	}
+}
