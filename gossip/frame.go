@@ -90,6 +90,22 @@ func (c *compressor) readFrame(r *bufio.Reader, limit int) ([]byte, error) {
 	return content, nil
 }
 
+// peekFrame returns the length of the content of the next frame, without
+// taking anything from r.
+func peekFrame(r *bufio.Reader) (uint64, error) {
+	for n := 1; n <= binary.MaxVarintLen64; n++ {
+		head, err := r.Peek(n)
+		if err != nil {
+			return 0, err
+		}
+		if head[n-1] < 0x80 {
+			value, _ := binary.Uvarint(head)
+			return value >> 1, nil
+		}
+	}
+	return 0, fmt.Errorf("length of a frame: %w", manifest.ErrFormat)
+}
+
 // readExactly reads n bytes and allocates as they arrive, not as they are
 // promised.
 func readExactly(r io.Reader, n int) ([]byte, error) {

@@ -23,6 +23,7 @@ type Gossip struct {
 	memory *memory // of finished sessions
 	gate   *gate   // for inbound sessions
 	codec  *compressor
+	huge   chan struct{} // held while a huge update is taken in
 
 	mu      sync.Mutex
 	started bool          // guarded by mu
@@ -49,6 +50,7 @@ func New(config Config) (*Gossip, error) {
 	return &Gossip{
 		config: config,
 		codec:  codec,
+		huge:   make(chan struct{}, 1),
 		params: params,
 		parole: newParole(),
 		meets:  newMeetings(params),
@@ -82,7 +84,10 @@ func (g *Gossip) Run(ctx context.Context) error {
 	defer cancel()
 	group, ctx := errgroup.WithContext(ctx)
 	topic, err := g.join(ctx, scope)
-	if err != nil {
+	switch {
+	case ctx.Err() != nil:
+		return nil
+	case err != nil:
 		return fmt.Errorf("join topic %s: %w", topicName(g.config.Mesh), err)
 	}
 	encounters, err := g.watch()

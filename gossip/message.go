@@ -20,8 +20,8 @@ const (
 )
 
 // turn is what one side says before it listens again. Updates follow it on the
-// stream, each in a frame of its own. A turn that asks for nothing (no digest,
-// sections or asks) needs no answer.
+// stream, each in a frame of its own. A turn needs an answer if it has sections,
+// asks or more to give, or the first digest of a session.
 type turn struct {
 	// Digest of the sender's vector: in the first turn of each side, except
 	// when a session only asks.
@@ -35,6 +35,8 @@ type turn struct {
 	// Seen says how many of the asks in the turn before, in order, this turn
 	// deals with; those without an update here have none.
 	Seen int `cbor:"n,omitempty"`
+	// More says that the sender has more updates to give after the next turn.
+	More bool `cbor:"m,omitempty"`
 	// Updates is how many updates follow.
 	Updates int `cbor:"u,omitempty"`
 }
@@ -77,10 +79,8 @@ func (v versions) have() trust.Have {
 	return trust.Have{Root: v.Root, Timestamp: v.Timestamp, Snapshot: v.Snapshot, Targets: v.Targets}
 }
 
-// wants says whether the sender waits for an answer.
-func (t *turn) wants() bool {
-	return len(t.Digest) > 0 || len(t.Sections) > 0 || len(t.Asks) > 0
-}
+// wants says whether the sender waits for an answer, the first digest apart.
+func (t *turn) wants() bool { return len(t.Sections) > 0 || len(t.Asks) > 0 || t.More }
 
 // Validate checks the bounds and the order of everything in t.
 func (t *turn) Validate() error {

@@ -58,14 +58,14 @@ func (p Preset) params() (params, error) {
 			heartbeat: 10 * time.Second, low: 2, degree: 4, high: 6, outbound: 1,
 			lazy: 2, gossipFactor: 0.1, history: 6, flood: false, peerExchange: false,
 			syncInterval: time.Hour, syncFallback: 30 * time.Second,
-			turnTimeout: 2 * time.Minute, sessionBudget: 20 * time.Minute,
+			turnTimeout: 2 * time.Minute, sessionBudget: time.Hour,
 		}, nil
 	case Satellite:
 		return params{
 			heartbeat: 30 * time.Second, low: 2, degree: 4, high: 5, outbound: 1,
 			lazy: 2, gossipFactor: 0.1, history: 6, flood: false, peerExchange: false,
 			syncInterval: 2 * time.Hour, syncFallback: time.Minute,
-			turnTimeout: 2 * time.Minute, sessionBudget: 20 * time.Minute,
+			turnTimeout: 2 * time.Minute, sessionBudget: time.Hour,
 		}, nil
 	}
 	return params{}, fmt.Errorf("%w: preset %.20q, want %s, %s, %s or %s", ErrConfig, string(p), LAN, WAN, Narrow, Satellite)

@@ -19,7 +19,7 @@ const SyncProtocol protocol.ID = "/dunlin/sync/1"
 
 // reconcile runs a session with a connected peer: about everything, or only
 // about the given publishers.
-func (g *Gossip) reconcile(ctx context.Context, with peer.ID, publishers []trust.Fingerprint) (err error) {
+func (g *Gossip) reconcile(ctx context.Context, with peer.ID, publishers []trust.Fingerprint) error {
 	if until := g.parole.until(with); until.After(time.Now()) {
 		g.meets.met(with, false)
 		return fmt.Errorf("sync with %s: %w until %s", with, ErrParole, until.Format(time.RFC3339))
@@ -34,9 +34,9 @@ func (g *Gossip) reconcile(ctx context.Context, with peer.ID, publishers []trust
 	s := g.newSession(stream)
 	err = s.run(ctx, func() error { return s.begin(publishers) })
 	if len(publishers) == 0 {
-		g.meets.met(with, err == nil)
+		g.meets.met(with, err == nil && !s.retry)
 	}
-	if err != nil {
+	if err = errors.Join(append(s.unapplied, err)...); err != nil {
 		return fmt.Errorf("sync with %s: %w", with, err)
 	}
 	return nil
@@ -59,17 +59,18 @@ func (g *Gossip) serve(ctx context.Context) network.StreamHandler {
 		defer cancel()
 		s := g.newSession(stream)
 		err := s.run(ctx, func() error { return nil })
-		if err != nil && ctx.Err() == nil {
-			g.config.Logger.Info("serving sync failed", "peer", with.String(), "error", err)
-		}
 		if s.theirs != nil {
-			g.meets.met(with, err == nil)
+			g.meets.met(with, err == nil && !s.retry)
+		}
+		if err = errors.Join(append(s.unapplied, err)...); err != nil && ctx.Err() == nil {
+			g.config.Logger.Info("sync served, not all of it well", "peer", with.String(), "error", err)
 		}
 	}
 }
 
 // run begins and holds the conversation, ends the stream, blames the peer if it
 // is at fault, and passes on what was learnt.
+// Its error says nothing of what the state refused.
 func (s *session) run(ctx context.Context, begin func() error) error {
 	stop := context.AfterFunc(ctx, func() { _ = s.stream.Reset() })
 	defer stop()
@@ -79,7 +80,7 @@ func (s *session) run(ctx context.Context, begin func() error) error {
 	}
 	switch {
 	case err == nil:
-		err = s.stream.Close()
+		_ = s.stream.Close() // the other side may have closed first, having heard everything
 	case s.atFault(err):
 		s.g.blame(s.with, err)
 		_ = s.stream.ResetWithError(network.StreamProtocolViolation)
@@ -93,9 +94,6 @@ func (s *session) run(ctx context.Context, begin func() error) error {
 	}
 	if err != nil {
 		return refusal(err)
-	}
-	if len(s.unapplied) > 0 {
-		return errors.Join(s.unapplied...)
 	}
 	s.remember()
 	return nil
@@ -122,7 +120,7 @@ func refusal(err error) error {
 
 // remember notes that these two vectors are reconciled, if they still stand.
 func (s *session) remember() {
-	if s.theirs != nil && len(s.changed) == 0 {
+	if s.theirs != nil && len(s.changed) == 0 && !s.retry {
 		s.g.memory.remember(s.with, s.digest, s.theirs)
 	}
 }

@@ -8,12 +8,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"time"
 
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 
-	"github.com/dunlin-mesh/dunlin/manifest"
 	"github.com/dunlin-mesh/dunlin/trust"
 )
 
@@ -23,9 +21,6 @@ const (
 	// answerBytes is how many bytes of updates one turn carries at most, unless
 	// a single update is longer.
 	answerBytes = 1 << 20
-	// hugeBytes is from where on an update counts as huge: a node takes one of
-	// those at a time.
-	hugeBytes = 1 << 20
 )
 
 // session is one reconciliation over one stream, the same on both sides: each
@@ -35,22 +30,26 @@ type session struct {
 	g      *Gossip
 	with   peer.ID
 	stream network.Stream
-	in     *bufio.Reader
+	in     *bufio.Reader // of stream, through patientReader
 
 	vector  vector
 	digest  []byte // of vector
 	theirs  []byte // the other side's digest; nil if it has not sent one
 	greeted bool   // our digest is sent
 	salt    []byte // nil until somebody has sent sections
-	patient bool   // the other side only asks: what is being learnt may be waited for
+	patient bool   // the other side only asks: what is being learnt just now may be waited for
 
 	wishes  []trust.Fingerprint // to ask for, next turn
 	asked   []trust.Fingerprint // in our last turn
 	wanting bool                // our last turn awaits an answer
 
-	pushed    map[trust.Fingerprint]bool // contradictions that were shown
+	offers []ask                      // what the other side lacks and has not asked for, with what it has
+	shown  map[trust.Fingerprint]bool // publishers whose head is or was offered as a contradiction
+
 	changed   map[trust.Fingerprint]bool // publishers that this session changed
-	unapplied []error
+	taken     int                        // bytes taken in
+	unapplied []error                    // what the state refused without blaming the other side
+	retry     bool                       // some of it may be accepted next time
 }
 
 // outgoing is a turn with its updates.
@@ -62,8 +61,8 @@ type outgoing struct {
 
 func (g *Gossip) newSession(stream network.Stream) *session {
 	return &session{
-		g: g, with: stream.Conn().RemotePeer(), stream: stream, in: bufio.NewReader(stream),
-		pushed: make(map[trust.Fingerprint]bool), changed: make(map[trust.Fingerprint]bool),
+		g: g, with: stream.Conn().RemotePeer(), stream: stream, in: bufio.NewReader(patientReader{stream, g.params.turnTimeout}),
+		shown: make(map[trust.Fingerprint]bool), changed: make(map[trust.Fingerprint]bool),
 	}
 }
 
@@ -84,21 +83,24 @@ func (s *session) begin(publishers []trust.Fingerprint) error {
 // are the other side's fault wrap [ErrProtocol] or satisfy trust.Hostile.
 func (s *session) converse(ctx context.Context) error {
 	for range maxTurns {
-		in, updates, err := s.receive(ctx)
+		in, err := s.receive()
 		if errors.Is(err, io.EOF) && !s.wanting {
 			return nil
 		}
 		if err != nil {
 			return cutShort(err)
 		}
-		if err := s.apply(updates); err != nil {
-			return err
+		for range in.Updates {
+			if err := s.takeUpdate(ctx); err != nil {
+				return cutShort(err)
+			}
 		}
+		owed := in.wants() || (len(in.Digest) > 0 && !s.greeted)
 		out, err := s.answer(ctx, in)
 		if err != nil {
 			return err
 		}
-		if !in.wants() && !out.wants() && out.Updates == 0 {
+		if !owed && !out.wants() && out.Updates == 0 {
 			return nil
 		}
 		if err := s.send(out); err != nil {
@@ -125,6 +127,7 @@ func (s *session) greet(out *outgoing) {
 // answer works out what to say to in.
 func (s *session) answer(ctx context.Context, in *turn) (*outgoing, error) {
 	out := new(outgoing)
+	s.patient = s.digest == nil && len(in.Digest) == 0
 	if len(in.Digest) > 0 {
 		s.look()
 		s.theirs = in.Digest
@@ -144,6 +147,7 @@ func (s *session) answer(ctx context.Context, in *turn) (*outgoing, error) {
 		return nil, err
 	}
 	s.ask(out)
+	s.offer(out)
 	return out, nil
 }
 
@@ -171,13 +175,13 @@ func (s *session) compare(in *turn, out *outgoing) error {
 			}
 		}
 		for _, e := range theirs.Entries {
-			s.compareEntry(e, out)
+			s.compareEntry(e)
 		}
 	}
 	return nil
 }
 
-func (s *session) compareEntry(theirs entry, out *outgoing) {
+func (s *session) compareEntry(theirs entry) {
 	ours, pinned := s.vector.find(theirs.Publisher)
 	if !pinned || bytes.Equal(theirs.Digest, vector{ours}.part(s.salt)) {
 		return
@@ -187,24 +191,44 @@ func (s *session) compareEntry(theirs entry, out *outgoing) {
 		s.wishes = append(s.wishes, theirs.Publisher)
 	}
 	if newer(ours.have, have) {
-		s.offer(theirs.Publisher, have, out)
+		s.offers = append(s.offers, ask{Publisher: theirs.Publisher, Have: theirs.Have})
 	}
 	if have == ours.have {
-		s.contradict(ours, out)
+		s.contradict(ours)
 	}
 }
 
-// contradict shows the other side a head that has the same version as its own
-// and another content: only the publisher can have made both.
-func (s *session) contradict(ours standing, out *outgoing) {
-	if len(ours.timestamp) > 0 && !s.pushed[ours.publisher] && len(out.updates) < maxUpdates {
-		s.pushed[ours.publisher] = true
-		out.add(trust.Update{Publisher: ours.publisher, Timestamp: ours.timestamp})
+// contradict plans to show the other side, once, the head that is held here:
+// it holds another one of the same version, and only the publisher can have
+// signed both. Each side keeps its own, and the evidence.
+func (s *session) contradict(ours standing) {
+	if len(ours.timestamp) > 0 && !s.shown[ours.publisher] {
+		s.shown[ours.publisher] = true
+		s.offers = append(s.offers, ask{Publisher: ours.publisher, Have: versionsOf(ours.have)})
 	}
 }
 
-// offer adds what somebody with have lacks; false if it does not fit.
-func (s *session) offer(publisher trust.Fingerprint, have trust.Have, out *outgoing) bool {
+// offer moves offers into out, as far as they fit.
+func (s *session) offer(out *outgoing) {
+	for len(s.offers) > 0 {
+		o := s.offers[0]
+		ours, _ := s.vector.find(o.Publisher)
+		if have := o.Have.have(); have != ours.have {
+			if !s.grant(o.Publisher, have, out) {
+				break
+			}
+		} else if len(out.updates) == maxUpdates {
+			break
+		} else {
+			out.add(trust.Update{Publisher: o.Publisher, Timestamp: ours.timestamp})
+		}
+		s.offers = s.offers[1:]
+	}
+	out.More = len(s.offers) > 0
+}
+
+// grant adds what somebody with have lacks; false if it does not fit.
+func (s *session) grant(publisher trust.Fingerprint, have trust.Have, out *outgoing) bool {
 	if len(out.updates) == maxUpdates {
 		return false
 	}
@@ -234,7 +258,7 @@ func (s *session) give(ctx context.Context, in *turn, out *outgoing) {
 		if s.patient {
 			s.g.learn.wait(ctx, a.Publisher, min(learnWaitLimit, s.g.params.turnTimeout/2))
 		}
-		if !s.offer(a.Publisher, a.Have.have(), out) {
+		if !s.grant(a.Publisher, a.Have.have(), out) {
 			return
 		}
 		out.Seen++
@@ -263,78 +287,29 @@ func (s *session) ask(out *outgoing) {
 	}
 }
 
-// apply gives updates to the state. Only what is the other side's fault ends
-// the session.
-func (s *session) apply(updates []trust.Update) error {
-	for _, u := range updates {
-		changed, err := s.g.config.State.Apply(u.Publisher, u)
-		switch {
-		case err == nil:
-			if changed {
-				s.changed[u.Publisher] = true
-				s.g.config.OnChange(u.Publisher)
-			}
-		case trust.Hostile(err):
-			return fmt.Errorf("update of %s: %w", u.Publisher, err)
-		case errors.Is(err, trust.ErrUnknown): // not pinned, or no longer
-		case errors.Is(err, trust.ErrRollback): // somebody else was faster
-		default:
-			s.unapplied = append(s.unapplied, fmt.Errorf("update of %s: %w", u.Publisher, err))
+// apply gives an update to the state. Only what is the other side's fault
+// ends the session.
+func (s *session) apply(u trust.Update) error {
+	changed, err := s.g.config.State.Apply(u.Publisher, u)
+	switch {
+	case err == nil:
+		if changed {
+			s.changed[u.Publisher] = true
+			s.g.config.OnChange(u.Publisher)
+		}
+	case trust.Hostile(err):
+		return fmt.Errorf("update of %s: %w", u.Publisher, err)
+	case errors.Is(err, trust.ErrUnknown): // not pinned, or no longer
+	case errors.Is(err, trust.ErrRollback): // somebody else was faster
+	default:
+		s.unapplied = append(s.unapplied, fmt.Errorf("update of %s: %w", u.Publisher, err))
+		if errors.Is(err, trust.ErrEquivocation) {
+			s.look()
+			ours, _ := s.vector.find(u.Publisher)
+			s.contradict(ours)
+		} else if !errors.Is(err, trust.ErrExpired) && !errors.Is(err, trust.ErrPinned) {
+			s.retry = true
 		}
 	}
 	return nil
-}
-
-// send writes a turn and its updates at once.
-func (s *session) send(out *outgoing) error {
-	block, err := manifest.Encode(&out.turn)
-	if err != nil {
-		return err
-	}
-	buf := s.g.codec.appendFrame(nil, block.Data)
-	for _, u := range out.updates {
-		data, err := u.Encode()
-		if err != nil {
-			return fmt.Errorf("own update of %s: %w", u.Publisher, err)
-		}
-		buf = s.g.codec.appendFrame(buf, data)
-	}
-	s.wanting = out.wants()
-	if err := s.stream.SetWriteDeadline(time.Now().Add(s.g.params.turnTimeout)); err != nil {
-		return err
-	}
-	_, err = s.stream.Write(buf)
-	return err
-}
-
-// receive reads a turn and its updates. io.EOF means that the other side has
-// ended the session.
-func (s *session) receive(ctx context.Context) (*turn, []trust.Update, error) {
-	if err := s.stream.SetReadDeadline(time.Now().Add(s.g.params.turnTimeout)); err != nil {
-		return nil, nil, err
-	}
-	data, err := s.g.codec.readFrame(s.in, maxTurnBytes)
-	if err != nil {
-		return nil, nil, err
-	}
-	in, err := decodeTurn(data)
-	if err != nil {
-		return nil, nil, err
-	}
-	updates := make([]trust.Update, 0, in.Updates)
-	for range in.Updates {
-		if err := s.stream.SetReadDeadline(time.Now().Add(s.g.params.turnTimeout)); err != nil {
-			return nil, nil, err
-		}
-		data, err := s.g.codec.readFrame(s.in, trust.MaxUpdateBytes)
-		if err != nil {
-			return nil, nil, cutShort(err)
-		}
-		u, err := trust.DecodeUpdate(data)
-		if err != nil {
-			return nil, nil, err
-		}
-		updates = append(updates, u)
-	}
-	return in, updates, nil
 }
