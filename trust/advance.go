@@ -83,11 +83,8 @@ func (s *step) timestamp() error {
 	if err != nil {
 		return err
 	}
-	if err := checkSigners("timestamp", d.meta.Signatures, root.Signed.Roles[metadata.TIMESTAMP].KeyIDs); err != nil {
+	if err := vouches(s.n.root, d); err != nil {
 		return s.formerRoot(d, err)
-	}
-	if err := root.VerifyDelegate(metadata.TIMESTAMP, d.meta); err != nil {
-		return s.formerRoot(d, fmt.Errorf("timestamp %d: %w", d.version, translate(err)))
 	}
 	if held := s.old.timestamp; held != nil && root.VerifyDelegate(metadata.TIMESTAMP, held.meta) == nil {
 		s.set.RefTime = time.Time{} // the floor may be expired
@@ -122,7 +119,7 @@ func (s *step) formerRoot(d *timestampDoc, err error) error {
 	roots := s.n.roots[:len(s.n.roots)-1]
 	for _, data := range slices.Backward(roots[max(0, len(roots)-tried):]) {
 		root, decodeErr := decodeRoot(data)
-		if decodeErr == nil && root.meta.VerifyDelegate(metadata.TIMESTAMP, d.meta) == nil {
+		if decodeErr == nil && vouches(root, d) == nil {
 			return fmt.Errorf("timestamp %d: %w: signed under root %d, %d is held", d.version, ErrRollback, root.version, s.n.root.version)
 		}
 	}

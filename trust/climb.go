@@ -33,16 +33,16 @@ func climb(old *view, roots [][]byte) (*view, error) {
 			if d.version != 1 {
 				return nil, fmt.Errorf("root %d: %w: a fingerprint is of root version 1", d.version, ErrMalformed)
 			}
-			if n.name != "" && n.name != d.publisher() {
-				return nil, fmt.Errorf("%w: fingerprint %s is of publisher %q, it was pinned as %q", ErrPinned, old.publisher, d.publisher(), n.name)
+			if n.name != "" && n.name != publisherOf(d) {
+				return nil, fmt.Errorf("%w: fingerprint %s is of publisher %q, it was pinned as %q", ErrPinned, old.publisher, publisherOf(d), n.name)
 			}
 			if set, err = trustedmetadata.New(data); err != nil {
 				return nil, fmt.Errorf("root 1: %w", translate(err))
 			}
-			if err := checkSigners("root 1", d.meta.Signatures, d.rootKeys()); err != nil {
+			if err := checkSigners("root 1", d.meta.Signatures, rootSigners(d)); err != nil {
 				return nil, err
 			}
-			n.name = d.publisher()
+			n.name = publisherOf(d)
 		case d.version <= n.root.version:
 			if err := sameRoot(n.roots, d); err != nil {
 				return nil, err
@@ -51,8 +51,8 @@ func climb(old *view, roots [][]byte) (*view, error) {
 		case d.version > n.root.version+1:
 			return nil, fmt.Errorf("root %d: %w: %d is held, those between are missing", d.version, ErrMismatch, n.root.version)
 		default:
-			if d.publisher() != n.name {
-				return nil, fmt.Errorf("root %d: %w: publisher is %q, was %q", d.version, ErrForged, d.publisher(), n.name)
+			if publisherOf(d) != n.name {
+				return nil, fmt.Errorf("root %d: %w: publisher is %q, was %q", d.version, ErrForged, publisherOf(d), n.name)
 			}
 			if set == nil {
 				if set, err = trustedmetadata.New(n.root.data); err != nil {
@@ -62,7 +62,7 @@ func climb(old *view, roots [][]byte) (*view, error) {
 			if _, err := set.UpdateRoot(data); err != nil {
 				return nil, fmt.Errorf("root %d: %w", d.version, translate(err))
 			}
-			if err := checkSigners(fmt.Sprintf("root %d", d.version), d.meta.Signatures, n.root.rootKeys(), d.rootKeys()); err != nil {
+			if err := checkSigners(fmt.Sprintf("root %d", d.version), d.meta.Signatures, rootSigners(n.root), rootSigners(d)); err != nil {
 				return nil, err
 			}
 		}
@@ -72,12 +72,8 @@ func climb(old *view, roots [][]byte) (*view, error) {
 	return &n, nil
 }
 
-func (d *document[T]) rootKeys() []string {
-	if root, ok := any(&d.meta.Signed).(*metadata.RootType); ok {
-		return root.Roles[metadata.ROOT].KeyIDs
-	}
-	return nil
-}
+// rootSigners returns the labels of the keys that may sign for root.
+func rootSigners(root *rootDoc) []string { return root.meta.Signed.Roles[metadata.ROOT].KeyIDs }
 
 // sameRoot compares d with the root of its version in the chain roots: nil if
 // the signed content is the same, a conflict if the publisher signed both.

@@ -115,6 +115,13 @@ type repo struct {
 	// signWith overrides the labels that sign a role.
 	signWith map[string][]string
 	docs     map[string][]byte // last made
+	// extra are entries of the snapshot that no model stands for any more.
+	extra map[string]extraEntry
+}
+
+type extraEntry struct {
+	data    []byte
+	version int64
 }
 
 type repoModel struct {
@@ -233,6 +240,9 @@ func (r *repo) update() Update {
 		data := seal(r, roleName(model), role, m.keys...)
 		u.Roles = append(u.Roles, Role{roleName(model), data})
 		name(snapshot.Signed.Meta, roleName(model)+".json", data, role.Signed.Version)
+	}
+	for entry, e := range r.extra {
+		name(snapshot.Signed.Meta, entry, e.data, e.version)
 	}
 	u.Targets = seal(r, "targets", targets, r.roleKeys["targets"]...)
 	name(snapshot.Signed.Meta, targetsEntry, u.Targets, targets.Signed.Version)

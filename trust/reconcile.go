@@ -68,10 +68,7 @@ func (r *Registry) CheckHead(h Head) (Verdict, error) {
 	if v.timestamp != nil && bytes.Equal(h.Timestamp, v.timestamp.data) {
 		return HeadSame, nil
 	}
-	verdict, err := v.judge(h)
-	if err == nil && verdict == HeadNew {
-		err = r.checkAge(v, h)
-	}
+	verdict, err := v.judge(h, r.config.deadline(r.now(v)))
 	if err != nil {
 		r.keep(v, err)
 		return HeadInvalid, fmt.Errorf("head of %s: %w", v.title(), err)
@@ -79,8 +76,9 @@ func (r *Registry) CheckHead(h Head) (Verdict, error) {
 	return verdict, nil
 }
 
-// judge verifies h, which is not of a newer root, against v.
-func (v *view) judge(h Head) (Verdict, error) {
+// judge verifies h, which is not of a newer root, against v. Metadata that
+// expired before deadline brings nothing new.
+func (v *view) judge(h Head, deadline time.Time) (Verdict, error) {
 	d, err := decodeTimestamp(h.Timestamp)
 	if err != nil {
 		return HeadInvalid, err
@@ -91,44 +89,36 @@ func (v *view) judge(h Head) (Verdict, error) {
 			return HeadInvalid, err
 		}
 	}
-	vouches := func(root *rootDoc) error {
-		if err := checkSigners("timestamp", d.meta.Signatures, root.meta.Signed.Roles[metadata.TIMESTAMP].KeyIDs); err != nil {
-			return err
-		}
-		return translate(root.meta.VerifyDelegate(metadata.TIMESTAMP, d.meta))
-	}
-	if err := vouches(root); err != nil {
+	if err := vouches(root, d); err != nil {
 		return HeadInvalid, err
 	}
-	if root != v.root && vouches(v.root) != nil {
+	if root != v.root && vouches(v.root, d) != nil {
 		return HeadOld, nil // its keys have been replaced since
 	}
-	if v.timestamp == nil {
-		return HeadNew, nil
-	}
-	if d.version == v.timestamp.version && d.payload != v.timestamp.payload {
-		if v.root.meta.VerifyDelegate(metadata.TIMESTAMP, v.timestamp.meta) == nil {
-			return HeadInvalid, &conflict{role: metadata.TIMESTAMP, what: fmt.Sprintf("timestamp %d", d.version), first: v.timestamp.data, second: d.data}
+	held := v.timestamp
+	if held != nil && v.root.meta.VerifyDelegate(metadata.TIMESTAMP, held.meta) == nil {
+		switch {
+		case d.version < held.version:
+			return HeadOld, nil
+		case d.version == held.version && d.payload == held.payload:
+			return HeadSame, nil
+		case d.version == held.version:
+			return HeadInvalid, &conflict{role: metadata.TIMESTAMP, what: fmt.Sprintf("timestamp %d", d.version), first: held.data, second: d.data}
 		}
 	}
-	switch {
-	case d.version > v.timestamp.version:
-		return HeadNew, nil
-	case d.version < v.timestamp.version:
-		return HeadOld, nil
-	default:
-		return HeadSame, nil
+	if d.meta.Signed.IsExpired(deadline) {
+		return HeadInvalid, fmt.Errorf("timestamp %d: %w at %s", d.version, ErrExpired, d.expires.Format(time.RFC3339))
 	}
+	return HeadNew, nil
 }
 
-// checkAge refuses, with ErrExpired, a head that Apply would refuse.
-func (r *Registry) checkAge(v *view, h Head) error {
-	d, err := decodeTimestamp(h.Timestamp)
-	if err != nil {
+// vouches checks that root names the keys that signed timestamp.
+func vouches(root *rootDoc, timestamp *timestampDoc) error {
+	if err := checkSigners("timestamp", timestamp.meta.Signatures, root.meta.Signed.Roles[metadata.TIMESTAMP].KeyIDs); err != nil {
 		return err
 	}
-	if d.meta.Signed.IsExpired(r.config.deadline(r.now(v))) {
-		return fmt.Errorf("timestamp %d: %w at %s", d.version, ErrExpired, d.expires.Format(time.RFC3339))
+	if err := root.meta.VerifyDelegate(metadata.TIMESTAMP, timestamp.meta); err != nil {
+		return fmt.Errorf("timestamp %d: %w", timestamp.version, translate(err))
 	}
 	return nil
 }

@@ -39,7 +39,7 @@ func decodeRoot(data []byte) (*rootDoc, error) {
 	if d.version > MaxRoots {
 		return fail(fmt.Errorf("%w: at most %d roots", ErrMalformed, MaxRoots))
 	}
-	if err := manifest.ValidatePublisher(d.publisher()); err != nil {
+	if err := manifest.ValidatePublisher(publisherOf(d)); err != nil {
 		return fail(fmt.Errorf("%w: field %s: %w", ErrMalformed, publisherField, err))
 	}
 	if err := checkKeys(s.Keys); err != nil {
@@ -60,13 +60,10 @@ func decodeRoot(data []byte) (*rootDoc, error) {
 	return d, nil
 }
 
-// publisher returns the name inside a root; "" if there is none.
-func (d *document[T]) publisher() string {
-	if root, ok := any(&d.meta.Signed).(*metadata.RootType); ok {
-		name, _ := root.UnrecognizedFields[publisherField].(string)
-		return name
-	}
-	return ""
+// publisherOf returns the name inside root; "" if there is none.
+func publisherOf(root *rootDoc) string {
+	name, _ := root.meta.Signed.UnrecognizedFields[publisherField].(string)
+	return name
 }
 
 func decodeTimestamp(data []byte) (*timestampDoc, error) {

@@ -24,8 +24,9 @@ const (
 )
 
 // KeptReleases is how many releases the role of a model lists: the newest by
-// sequence. A registry remembers older ones.
-const KeptReleases = 4
+// sequence. A registry remembers older ones. With three, the update of a
+// publisher with one model stays under 2000 bytes for ordinary names.
+const KeptReleases = 3
 
 // Signer holds a publisher's key and everything it has signed. It is safe for
 // concurrent use, and one process at a time has a folder open.
