@@ -1,0 +1,46 @@
+package main
+
+const about = `A mesh that carries AI models to machines the network forgets.
+
+A publisher signs a release; nodes hear of it from whoever they meet, fetch what they lack
+from the nearest peers, verify it, and switch to it. No server in the middle.
+
+First steps, on two machines:
+
+  dunlin init && dunlin up                              # a node, in the foreground
+  dunlin publisher create acme                          # on the publisher's machine
+  dunlin publisher export acme --out acme.root          # take this file to the other nodes
+  dunlin publish ./vad.onnx --model acme/vad --version 6.2.0
+
+  dunlin trust add acme.root                            # on every other node
+  dunlin follow acme/vad && dunlin wait acme/vad@6.2.0
+  dunlin infer acme/vad --input sr=16000 --zeros
+
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not verified (signature, digest, golden),
+4 not reachable or timed out, 5 over budget, quota or disk.`
+
+// cli is the command line, as kong reads it.
+type cli struct {
+	Dir     string `help:"The node's home." env:"DUNLIN_DIR" default:"${home}" placeholder:"DIR" type:"path"`
+	JSON    bool   `help:"Answer in JSON on standard output."`
+	Verbose bool   `short:"v" help:"Say more on standard error."`
+
+	Init      initCmd      `cmd:"" help:"Make a folder a node's home." group:"Node"`
+	Up        upCmd        `cmd:"" help:"Run the node in the foreground." group:"Node"`
+	Status    statusCmd    `cmd:"" help:"Show the node, its models and what is under way." group:"Node"`
+	Peers     peersCmd     `cmd:"" help:"Show who is connected and who is remembered." group:"Node"`
+	Publisher publisherCmd `cmd:"" help:"Create and export a publisher's keys." group:"Publish"`
+	Publish   publishCmd   `cmd:"" help:"Sign a release of a model file or folder." group:"Publish"`
+	Trust     trustCmd     `cmd:"" help:"Pin publishers that this node believes." group:"Receive"`
+	Follow    followCmd    `cmd:"" help:"Keep a model here, newest release, to run it." group:"Receive"`
+	Carry     carryCmd     `cmd:"" help:"Keep models here to pass them on." group:"Receive"`
+	Unfollow  unfollowCmd  `cmd:"" help:"Stop following or carrying." group:"Receive"`
+	Ls        lsCmd        `cmd:"" help:"List models." group:"Receive"`
+	Wait      waitCmd      `cmd:"" help:"Wait until a release is here, verified and active." group:"Receive"`
+	Path      pathCmd      `cmd:"" help:"Show where a release's files lie." group:"Use"`
+	Infer     inferCmd     `cmd:"" help:"Run a model's active release." group:"Use"`
+	Verify    verifyCmd    `cmd:"" help:"Compare whole files with their manifests." group:"Keep in order"`
+	Fsck      fsckCmd      `cmd:"" help:"Check the store, chunk by chunk." group:"Keep in order"`
+	GC        gcCmd        `cmd:"" name:"gc" help:"Remove what nothing needs." group:"Keep in order"`
+	Version   versionCmd   `cmd:"" help:"Show the version of this software." group:"Node"`
+}

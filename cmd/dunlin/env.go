@@ -1,0 +1,148 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+
+	"github.com/dunlin-mesh/dunlin/node"
+	"github.com/dunlin-mesh/dunlin/node/api"
+	modelrt "github.com/dunlin-mesh/dunlin/runtime"
+	"github.com/dunlin-mesh/dunlin/runtime/onnx"
+	"github.com/dunlin-mesh/dunlin/store"
+)
+
+// lockPatience is how long a command waits for another one to leave the home.
+const lockPatience = 10 * time.Second
+
+// env is what a command works with. It carries the context of the whole
+// process, which kong cannot pass separately.
+type env struct {
+	context.Context //nolint:containedctx // kong calls Run with one bound value
+	getenv          func(string) string
+	stdin           io.Reader
+	stdout, stderr  io.Writer
+	dir             string
+	json, verbose   bool
+
+	local *node.Node // opened by client where no node runs
+}
+
+// client returns a client of the node that runs in the home, or else opens the
+// home in this process.
+func (e *env) client() (*api.Client, error) {
+	if c, ok := api.Dial(e, e.dir); ok {
+		return c, nil
+	}
+	deadline := time.Now().Add(lockPatience)
+	for {
+		n, err := e.open()
+		if err == nil {
+			e.local = n
+			return api.Local(n.Handler()), nil
+		}
+		if !errors.Is(err, store.ErrLocked) || time.Now().After(deadline) {
+			return nil, err
+		}
+		// Another command works here, or a node is just coming up.
+		select {
+		case <-e.Done():
+			return nil, e.Err()
+		case <-time.After(50 * time.Millisecond):
+		}
+		if c, ok := api.Dial(e, e.dir); ok {
+			return c, nil
+		}
+	}
+}
+
+// open opens the home with the runtime that its configuration asks for.
+func (e *env) open() (*node.Node, error) {
+	config, err := node.LoadConfig(e.dir)
+	if errors.Is(err, node.ErrNoHome) {
+		return nil, api.Errorf(api.CodeUsage, "%v", err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	engine, prober, err := newRuntime(config)
+	if err != nil {
+		return nil, err
+	}
+	return node.Open(node.Options{Dir: e.dir, Engine: engine, Prober: prober, Logger: e.logger()})
+}
+
+// newRuntime makes the engine and the prober. A node that cannot run models is
+// no failure: its engine says why.
+func newRuntime(config node.Config) (modelrt.Engine, modelrt.Prober, error) {
+	var environ []string
+	if config.OnnxRuntime != "" {
+		environ = append(environ, "DUNLIN_ONNXRUNTIME="+config.OnnxRuntime)
+	}
+	prober, err := modelrt.NewProber(modelrt.ProberConfig{Env: environ})
+	if err != nil {
+		return nil, nil, err
+	}
+	if config.NoRuntime {
+		return modelrt.NoEngine(errors.New("no_runtime is set in config.json")), prober, nil
+	}
+	engine, err := onnx.New(onnx.Config{LibraryPath: config.OnnxRuntime})
+	if errors.Is(err, modelrt.ErrNoRuntime) {
+		return modelrt.NoEngine(err), prober, nil
+	}
+	return engine, prober, err
+}
+
+func (e *env) logger() *slog.Logger {
+	level := slog.LevelWarn
+	if e.verbose {
+		level = slog.LevelDebug
+	}
+	return slog.New(slog.NewTextHandler(e.stderr, &slog.HandlerOptions{Level: level}))
+}
+
+// call is one call without progress.
+func (e *env) call(name string, request, result any) error {
+	c, err := e.client()
+	if err != nil {
+		return err
+	}
+	return c.Call(e, name, request, result, nil)
+}
+
+// callLong is one call that shows how far it is.
+func (e *env) callLong(name string, request, result any) error {
+	c, err := e.client()
+	if err != nil {
+		return err
+	}
+	bar := newBar(e.stderr)
+	defer bar.finish()
+	return c.Call(e, name, request, result, bar.show)
+}
+
+// print writes the answer: value as JSON where that was asked for, or else what
+// human writes.
+func (e *env) print(value any, human func(w io.Writer)) error {
+	if !e.json {
+		human(e.stdout)
+		return nil
+	}
+	out := json.NewEncoder(e.stdout)
+	out.SetIndent("", "  ")
+	if err := out.Encode(value); err != nil {
+		return fmt.Errorf("print: %w", err)
+	}
+	return nil
+}
+
+func (e *env) close() error {
+	if e.local == nil {
+		return nil
+	}
+	return e.local.Close()
+}

@@ -1,0 +1,117 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+
+	"github.com/dunlin-mesh/dunlin/node"
+	"github.com/dunlin-mesh/dunlin/node/api"
+)
+
+type initCmd struct {
+	Preset    string   `help:"Kind of link most peers are reached over: lan, wan, narrow or satellite." default:"wan" enum:"lan,wan,narrow,satellite"`
+	Site      string   `help:"Label of the nodes that reach each other without an expensive link." placeholder:"LABEL"`
+	Mesh      string   `help:"Name of the mesh." default:"dunlin" placeholder:"NAME"`
+	Listen    []string `help:"Multiaddr to listen on, again for several; 'none' for a node that only dials. Default: TCP and QUIC on port 4617." placeholder:"ADDR"`
+	Bootstrap []string `help:"Multiaddr, ending in /p2p/PEERID, of a node to connect to." placeholder:"ADDR"`
+	NoMDNS    bool     `name:"no-mdns" help:"Do not look for nodes on the local network."`
+	Quota     uint64   `help:"Most bytes that releases may occupy; 0 for what the disk has." placeholder:"BYTES"`
+	NoRuntime bool     `help:"Carry and serve chunks only; run no model."`
+	Metrics   string   `help:"Serve Prometheus metrics on this address." placeholder:"HOST:PORT"`
+}
+
+// Help is the second part of `dunlin init --help`.
+func (initCmd) Help() string {
+	return `Makes an identity, a configuration and the folders that a node needs. An existing home is left alone.
+
+Examples:
+  dunlin init
+  dunlin init --preset satellite --site ship-7 --bootstrap /dns4/hub.example/tcp/4617/p2p/12D3Koo...
+  dunlin --dir /tmp/n2 init --listen /ip4/127.0.0.1/tcp/0
+
+Exit codes: 0 done, 1 a node lives there already, 2 wrong usage.`
+}
+
+// Run makes the home.
+func (c initCmd) Run(e *env) error {
+	config := node.DefaultConfig()
+	config.Preset, config.Site, config.Mesh = node.Preset(c.Preset), c.Site, c.Mesh
+	config.Bootstrap, config.NoMDNS, config.QuotaBytes = c.Bootstrap, c.NoMDNS, c.Quota
+	config.NoRuntime, config.Metrics = c.NoRuntime, c.Metrics
+	if len(c.Listen) > 0 {
+		config.Listen = c.Listen
+	}
+	if err := config.Validate(); err != nil {
+		return api.Errorf(api.CodeUsage, "%v", err)
+	}
+	id, err := node.Init(e.dir, config)
+	if errors.Is(err, node.ErrHomeTaken) {
+		return fmt.Errorf("%w: use it with `dunlin up`, or name another home with --dir", err)
+	}
+	if err != nil {
+		return err
+	}
+	return e.print(map[string]any{"dir": e.dir, "peer_id": id.String()}, func(w io.Writer) {
+		fmt.Fprintf(w, "node %s lives in %s\nrun it with: dunlin up\n", id, e.dir)
+	})
+}
+
+type upCmd struct {
+	LogFormat string `help:"Form of the log on standard error: text or json." default:"text" enum:"text,json"`
+}
+
+// Help is the second part of `dunlin up --help`.
+func (upCmd) Help() string {
+	return `Runs until it is interrupted. Nothing is lost by stopping it at any moment: what has arrived stays, what is
+wanted is wanted again at the next start. Other commands talk to the running node by themselves.
+
+Examples:
+  dunlin up
+  dunlin up --log-format json 2>> /var/log/dunlin.log
+  dunlin --dir /srv/dunlin -v up
+
+Exit codes: 0 stopped by a signal, 1 failed, 2 no home there, 4 another node runs in this home.`
+}
+
+// Run runs the node.
+func (c upCmd) Run(e *env) error {
+	if _, ok := api.Dial(e, e.dir); ok {
+		return api.Errorf(api.CodeUnreachable, "a node runs in %s already: see `dunlin status`", e.dir)
+	}
+	config, err := node.LoadConfig(e.dir)
+	if errors.Is(err, node.ErrNoHome) {
+		return api.Errorf(api.CodeUsage, "%v", err)
+	}
+	if err != nil {
+		return err
+	}
+	engine, prober, err := newRuntime(config)
+	if err != nil {
+		return err
+	}
+	n, err := node.Open(node.Options{Dir: e.dir, Engine: engine, Prober: prober, Logger: c.logger(e)})
+	if err != nil {
+		return err
+	}
+	return errors.Join(n.Run(e), n.Close())
+}
+
+func (c upCmd) logger(e *env) *slog.Logger {
+	options := &slog.HandlerOptions{Level: slog.LevelInfo}
+	if e.verbose {
+		options.Level = slog.LevelDebug
+	}
+	if c.LogFormat == "json" {
+		return slog.New(slog.NewJSONHandler(e.stderr, options))
+	}
+	return slog.New(slog.NewTextHandler(e.stderr, options))
+}
+
+type versionCmd struct{}
+
+// Run prints the version.
+func (versionCmd) Run(e *env) error {
+	return e.print(map[string]string{"version": node.Version}, func(w io.Writer) { fmt.Fprintln(w, "dunlin", node.Version) })
+}

@@ -1,0 +1,80 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/dunlin-mesh/dunlin/node/api"
+)
+
+type followCmd struct {
+	Models []string `arg:"" help:"Models, publisher/name."`
+}
+
+// Help is the second part of `dunlin follow --help`.
+func (followCmd) Help() string {
+	return `The newest release that a pinned publisher signed is fetched, verified, loaded and switched to, now and whenever a
+newer one is heard of.
+
+Examples:
+  dunlin follow acme/vad
+  dunlin follow acme/vad acme/ocr
+
+Exit codes: 0 done, 2 wrong usage.`
+}
+
+// Run adds models.
+func (c followCmd) Run(e *env) error { return changeRules(e, "follow", c.Models) }
+
+type carryCmd struct {
+	Patterns []string `arg:"" help:"Models or patterns: acme/vad, acme/*, */*."`
+}
+
+// Help is the second part of `dunlin carry --help`.
+func (carryCmd) Help() string {
+	return `A carried model is fetched, verified and passed on, not run.
+
+Examples:
+  dunlin carry 'acme/*'
+
+Exit codes: 0 done, 2 wrong usage.`
+}
+
+// Run adds patterns.
+func (c carryCmd) Run(e *env) error { return changeRules(e, "carry", c.Patterns) }
+
+type unfollowCmd struct {
+	Models []string `arg:"" help:"Models or patterns as they were given."`
+}
+
+// Help is the second part of `dunlin unfollow --help`.
+func (unfollowCmd) Help() string {
+	return `The model stops serving here; its files go when room is needed, or with 'dunlin gc'.
+
+Examples:
+  dunlin unfollow acme/vad
+  dunlin unfollow 'acme/*'
+
+Exit codes: 0 done, 2 not followed or carried.`
+}
+
+// Run drops rules.
+func (c unfollowCmd) Run(e *env) error { return changeRules(e, "unfollow", c.Models) }
+
+func changeRules(e *env, call string, models []string) error {
+	var r api.Rules
+	if err := e.call(call, api.RulesRequest{Models: models}, &r); err != nil {
+		return err
+	}
+	return e.print(r, func(w io.Writer) {
+		fmt.Fprintf(w, "following: %s\ncarrying:  %s\n", list(r.Follow), list(r.Carry))
+	})
+}
+
+func list(texts []string) string {
+	if len(texts) == 0 {
+		return "nothing"
+	}
+	return strings.Join(texts, " ")
+}

@@ -1,0 +1,143 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/dunlin-mesh/dunlin/node/api"
+)
+
+type statusCmd struct{}
+
+// Help is the second part of `dunlin status --help`.
+func (statusCmd) Help() string {
+	return `Examples:
+  dunlin status
+  dunlin status --json | jq -r '.addresses[]'      # for another node's --bootstrap
+
+Exit codes: 0 done, 2 no home there.`
+}
+
+// Run shows the status.
+func (statusCmd) Run(e *env) error {
+	var s api.Status
+	if err := e.call("status", nil, &s); err != nil {
+		return err
+	}
+	return e.print(s, func(w io.Writer) {
+		state := "not running"
+		if s.Running {
+			state = fmt.Sprintf("up since %s, %d peers", s.Since.Local().Format(time.DateTime), s.Peers)
+		}
+		fmt.Fprintf(w, "node    %s\n        %s; mesh %s, preset %s", s.PeerID, state, s.Mesh, s.Preset)
+		if s.Site != "" {
+			fmt.Fprintf(w, ", site %s", s.Site)
+		}
+		fmt.Fprintln(w)
+		for _, a := range s.Addresses {
+			fmt.Fprintf(w, "        %s\n", a)
+		}
+		fmt.Fprintf(w, "network %s in, %s out\n", size(uint64(s.Network.BytesIn)), size(uint64(s.Network.BytesOut)))
+		fmt.Fprintf(w, "disk    %s used, %s free", size(s.Disk.UsedBytes), size(s.Disk.FreeBytes))
+		if s.Disk.QuotaBytes > 0 {
+			fmt.Fprintf(w, ", quota %s", size(s.Disk.QuotaBytes))
+		}
+		fmt.Fprintf(w, "\nruntime %s\n\n", describeRuntime(s))
+		printModels(w, s.Models)
+	})
+}
+
+func describeRuntime(s api.Status) string {
+	if s.Runtime.Reason != "" {
+		return "none: " + s.Runtime.Reason
+	}
+	return strings.TrimSpace(fmt.Sprintf("%s %s (sha256 %.16s…)", s.Runtime.Name, s.Runtime.Version, s.Runtime.LibrarySHA256))
+}
+
+type lsCmd struct{}
+
+// Help is the second part of `dunlin ls --help`.
+func (lsCmd) Help() string {
+	return `Examples:
+  dunlin ls
+  dunlin ls --json | jq -r '.[] | select(.state=="current") | .model'
+
+Exit codes: 0 done, 2 no home there.`
+}
+
+// Run lists models.
+func (lsCmd) Run(e *env) error {
+	var s api.Status
+	if err := e.call("status", nil, &s); err != nil {
+		return err
+	}
+	return e.print(s.Models, func(w io.Writer) { printModels(w, s.Models) })
+}
+
+func printModels(w io.Writer, models []api.Model) {
+	t := newTable(w, "MODEL", "ROLE", "NEWEST", "ACTIVE", "STATE", "HERE", "NOTE")
+	for _, m := range models {
+		latest, active := "-", "-"
+		if m.Latest != nil {
+			latest = m.Latest.Version
+		}
+		if m.Active != nil {
+			active = m.Active.Version
+			if !m.Serving {
+				active += " (not loaded)"
+			}
+		}
+		here := "-"
+		if m.TotalBytes > 0 {
+			here = fmt.Sprintf("%d%% of %s", 100*m.HeldBytes/m.TotalBytes, size(m.TotalBytes))
+		}
+		note := m.Reason
+		if m.Stale {
+			note = strings.TrimSpace("stale " + note)
+		}
+		t.row(m.Model, strings.Join(m.Role, ","), latest, active, m.State, here, note)
+	}
+	t.flush()
+}
+
+type peersCmd struct{}
+
+// Help is the second part of `dunlin peers --help`.
+func (peersCmd) Help() string {
+	return `Examples:
+  dunlin peers
+  dunlin peers --json | jq '[.[] | select(.connected)] | length'
+
+Exit codes: 0 done, 2 no home there.`
+}
+
+// Run lists peers.
+func (peersCmd) Run(e *env) error {
+	var peers []api.Peer
+	if err := e.call("peers", nil, &peers); err != nil {
+		return err
+	}
+	return e.print(peers, func(w io.Writer) {
+		t := newTable(w, "PEER", "LINK", "RTT", "IN", "OUT", "ADDRESS")
+		for _, p := range peers {
+			link, rtt := "-", "-"
+			if p.Connected {
+				link = p.Direction
+			}
+			if p.Parole {
+				link += " (parole)"
+			}
+			if p.RTTMillis > 0 {
+				rtt = fmt.Sprintf("%.1f ms", p.RTTMillis)
+			}
+			address := ""
+			if len(p.Addresses) > 0 {
+				address = p.Addresses[0]
+			}
+			t.row(p.ID, link, rtt, size(uint64(p.BytesIn)), size(uint64(p.BytesOut)), address)
+		}
+		t.flush()
+	})
+}

@@ -1,0 +1,52 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+)
+
+// table prints rows under a heading, in columns.
+type table struct{ w *tabwriter.Writer }
+
+func newTable(w io.Writer, heading ...string) *table {
+	t := &table{tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)}
+	fmt.Fprintln(t.w, strings.Join(heading, "\t"))
+	return t
+}
+
+func (t *table) row(cells ...any) {
+	texts := make([]string, len(cells))
+	for i, c := range cells {
+		if texts[i] = fmt.Sprint(c); texts[i] == "" {
+			texts[i] = "-"
+		}
+	}
+	fmt.Fprintln(t.w, strings.Join(texts, "\t"))
+}
+
+// flush writes the table. What a closed standard output does not take is lost.
+func (t *table) flush() { _ = t.w.Flush() }
+
+// size writes a number of bytes for people, in powers of 1000.
+func size(n uint64) string {
+	const units = "kMGTPE"
+	if n < 1000 {
+		return fmt.Sprintf("%d B", n)
+	}
+	v, unit := float64(n), -1
+	for v >= 999.95 {
+		v /= 1000
+		unit++
+	}
+	return fmt.Sprintf("%.1f %cB", v, units[unit])
+}
+
+func day(t time.Time) string {
+	if t.IsZero() {
+		return "-"
+	}
+	return t.Format(time.DateOnly)
+}

@@ -1,0 +1,113 @@
+// Package rooms holds the test that keeps the rooms of the house apart: which
+// package may import which, and where cgo, libp2p and Badger may appear. The
+// picture is in docs/architecture.md.
+package rooms_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/dunlin-mesh/dunlin"
+
+// mayImport lists, for every package of production code, all the packages of
+// this module that it may import. A package that is missing here fails the
+// test: decide where it belongs.
+var mayImport = map[string][]string{
+	"manifest":            {},
+	"trust":               {"manifest", "internal/durable"},
+	"chunker":             {"manifest"},
+	"codec":               {"manifest"},
+	"store":               {"manifest", "internal/durable"},
+	"gossip":              {"trust", "manifest"},
+	"transfer":            {"codec", "manifest"},
+	"runtime":             {"manifest", "internal/durable"},
+	"runtime/onnx":        {"runtime", "runtime/onnx/ortlib"},
+	"node/api":            {"manifest", "runtime"},
+	"node":                {"node/api", "gossip", "trust", "transfer", "store", "chunker", "manifest", "runtime", "internal/durable"},
+	"cmd/dunlin":          {"node", "node/api", "manifest", "runtime", "runtime/onnx", "store", "internal/durable"},
+	"testnet":             {"node/api"},
+	"testnet/demo":        {"testnet", "node/api", "runtime", "internal/durable"},
+	"internal/durable":    {},
+	"internal/corpus":     {},
+	"internal/setup":      {"runtime/onnx/ortlib", "internal/durable"},
+	"internal/testcount":  {},
+	"runtime/onnx/ortlib": {},
+}
+
+// onlyIn lists the packages whose production code alone may import a module.
+var onlyIn = map[string][]string{
+	"github.com/libp2p/go-libp2p":     {"gossip", "transfer", "node", "testnet"},
+	"github.com/dgraph-io/badger":     {"store"},
+	"github.com/yalue/onnxruntime_go": {"runtime/onnx"},
+	"github.com/theupdateframework":   {"trust"},
+	"github.com/fxamacker/cbor":       {"manifest"},
+	"github.com/alecthomas/kong":      {"cmd/dunlin"},
+	"github.com/prometheus":           {"node"},
+	"C":                               {},
+}
+
+type pkg struct {
+	ImportPath string
+	Imports    []string
+}
+
+func packages(t *testing.T) []pkg {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "go", "list", "-json=ImportPath,Imports", module+"/...")
+	cmd.Dir = "../.."
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	var list []pkg
+	decoder := json.NewDecoder(bytes.NewReader(out))
+	for {
+		var p pkg
+		err := decoder.Decode(&p)
+		if errors.Is(err, io.EOF) {
+			return list
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, p)
+	}
+}
+
+func TestImportsRunOneWay(t *testing.T) {
+	seen := make(map[string]bool)
+	for _, p := range packages(t) {
+		room := strings.TrimPrefix(p.ImportPath, module+"/")
+		if len(p.Imports) == 0 { // only tests
+			continue
+		}
+		seen[room] = true
+		allowed, known := mayImport[room]
+		if !known {
+			t.Errorf("package %s has no place in this test yet", room)
+			continue
+		}
+		for _, imported := range p.Imports {
+			if inner, ok := strings.CutPrefix(imported, module+"/"); ok && !slices.Contains(allowed, inner) {
+				t.Errorf("%s imports %s, which its room does not allow", room, inner)
+			}
+			for outer, rooms := range onlyIn {
+				if (imported == outer || strings.HasPrefix(imported, outer+"/")) && !slices.Contains(rooms, room) {
+					t.Errorf("%s imports %s, which belongs in %v", room, imported, rooms)
+				}
+			}
+		}
+	}
+	for room := range mayImport {
+		if !seen[room] {
+			t.Errorf("package %s is named here and does not exist", room)
+		}
+	}
+}

@@ -1,0 +1,248 @@
+package api
+
+import (
+	"time"
+
+	"github.com/dunlin-mesh/dunlin/manifest"
+	modelrt "github.com/dunlin-mesh/dunlin/runtime"
+)
+
+// Progress is how far a call is.
+type Progress struct {
+	What  string `json:"what"`            // such as "hashing"
+	Done  int64  `json:"done"`            // bytes, or steps
+	Total int64  `json:"total,omitempty"` // 0 if unknown
+}
+
+// Status is what `dunlin status` shows.
+type Status struct {
+	PeerID     string       `json:"peer_id"`
+	Addresses  []string     `json:"addresses"` // each ends in /p2p/PEERID; empty unless running
+	Running    bool         `json:"running"`
+	Since      time.Time    `json:"since,omitzero"`
+	Version    string       `json:"version"` // of the software
+	Mesh       string       `json:"mesh"`
+	Site       string       `json:"site,omitempty"`
+	Preset     string       `json:"preset"`
+	Peers      int          `json:"peers"` // connected
+	Network    Network      `json:"network"`
+	Disk       Disk         `json:"disk"`
+	Runtime    modelrt.Info `json:"runtime"`
+	Models     []Model      `json:"models"`
+	Publishers []Publisher  `json:"publishers"` // pinned
+	Errors     []string     `json:"errors,omitempty"`
+}
+
+// Network counts stream bytes of all protocols since the node started, without
+// the headers of TCP, encryption and multiplexing.
+type Network struct {
+	BytesIn  int64 `json:"bytes_in"`
+	BytesOut int64 `json:"bytes_out"`
+	// Transfer is the share of chunks and blocks.
+	TransferIn  int64 `json:"transfer_in"`
+	TransferOut int64 `json:"transfer_out"`
+}
+
+// Disk is what the store occupies.
+type Disk struct {
+	UsedBytes  uint64 `json:"used_bytes"`
+	QuotaBytes uint64 `json:"quota_bytes,omitempty"`
+	FreeBytes  uint64 `json:"free_bytes"`
+}
+
+// State says where a model stands on this node.
+type State string
+
+// The states of a model.
+const (
+	StateUnknown   State = "unknown"   // no release heard of
+	StateKnown     State = "known"     // a release is known, and not wanted here
+	StateWaiting   State = "waiting"   // a release is known, no peer at hand has it
+	StateFetching  State = "fetching"  // chunks are coming in
+	StateVerifying State = "verifying" // the whole file is checked, a child process loads it
+	StateCurrent   State = "current"   // the newest release is here: active if followed
+	StateFailed    State = "failed"    // Reason says why; the active release is undisturbed
+)
+
+// Model is one model as this node sees it.
+type Model struct {
+	Model   manifest.Model `json:"model"`
+	Role    []string       `json:"role"` // of "follow", "carry", "publish"
+	State   State          `json:"state"`
+	Reason  string         `json:"reason,omitempty"`
+	Latest  *Release       `json:"latest,omitempty"` // newest signed release known
+	Active  *Release       `json:"active,omitempty"` // what serves
+	Serving bool           `json:"serving"`          // loaded and answering requests here
+	// Previous is the release to go back to.
+	Previous *Release `json:"previous,omitempty"`
+	// Variant, HeldBytes and TotalBytes tell about the newest release here.
+	Variant    string    `json:"variant,omitempty"`
+	HeldBytes  uint64    `json:"held_bytes"`
+	TotalBytes uint64    `json:"total_bytes"`
+	Stale      bool      `json:"stale,omitempty"` // the publisher's metadata has expired
+	Held       []Release `json:"held,omitempty"`  // every release whose chunks are here
+}
+
+// Release names one release.
+type Release struct {
+	Version  string       `json:"version"`
+	Sequence uint64       `json:"sequence"`
+	Manifest manifest.CID `json:"manifest"`
+	Complete bool         `json:"complete"`
+}
+
+// Peer is one peer that is connected or remembered.
+type Peer struct {
+	ID        string    `json:"id"`
+	Connected bool      `json:"connected"`
+	Addresses []string  `json:"addresses"`
+	RTTMillis float64   `json:"rtt_ms,omitempty"`
+	Direction string    `json:"direction,omitempty"` // inbound or outbound
+	BytesIn   int64     `json:"bytes_in"`
+	BytesOut  int64     `json:"bytes_out"`
+	LastSeen  time.Time `json:"last_seen,omitzero"`
+	Parole    bool      `json:"parole,omitempty"` // sent bad bytes, not asked for now
+}
+
+// Publisher is one pinned publisher.
+type Publisher struct {
+	Name        string    `json:"name"`
+	Fingerprint string    `json:"fingerprint"`
+	Known       bool      `json:"known"` // its root has been seen, not only its fingerprint
+	Own         bool      `json:"own"`   // its keys are on this node
+	Version     int64     `json:"version"`
+	Expires     time.Time `json:"expires,omitzero"`
+	Stale       bool      `json:"stale,omitempty"`
+	Models      []string  `json:"models"`
+	Evidence    int       `json:"evidence,omitempty"` // times it was caught at two contents under one version
+	Problem     string    `json:"problem,omitempty"`  // why its state cannot be used, and what to do
+}
+
+// PublisherRequest names a publisher to create or export.
+type PublisherRequest struct {
+	Name string `json:"name"`
+}
+
+// PublisherRoot is what `trust add FILE` takes.
+type PublisherRoot struct {
+	Name        string `json:"name"`
+	Fingerprint string `json:"fingerprint"`
+	Root        []byte `json:"root"`
+}
+
+// TrustRequest pins a publisher: by its root, or by name and fingerprint.
+type TrustRequest struct {
+	Root        []byte `json:"root,omitempty"`
+	Name        string `json:"name,omitempty"`
+	Fingerprint string `json:"fingerprint,omitempty"`
+}
+
+// PublishRequest makes a release of a file or folder on the node's machine.
+type PublishRequest struct {
+	Path            string         `json:"path"` // absolute
+	Model           manifest.Model `json:"model"`
+	Version         string         `json:"version"`
+	Variant         string         `json:"variant"`
+	InPlace         bool           `json:"in_place,omitempty"`
+	DType           manifest.DType `json:"dtype,omitempty"`  // of a headerless array
+	Golden          string         `json:"golden,omitempty"` // folder of the golden set, absolute
+	Licence         string         `json:"licence,omitempty"`
+	MinSafeSequence uint64         `json:"min_safe_sequence,omitempty"`
+}
+
+// PublishResult tells what was published.
+type PublishResult struct {
+	Model    manifest.Model `json:"model"`
+	Version  string         `json:"version"`
+	Sequence uint64         `json:"sequence"`
+	Manifest manifest.CID   `json:"manifest"`
+	Files    int            `json:"files"`
+	Bytes    uint64         `json:"bytes"`
+	Chunks   int            `json:"chunks"`
+	Tensors  int            `json:"tensors"`
+	Seconds  float64        `json:"seconds"`
+}
+
+// RulesRequest lists models to follow, patterns to carry, or either to drop.
+type RulesRequest struct {
+	Models []string `json:"models"`
+}
+
+// Rules is what is followed and carried.
+type Rules struct {
+	Follow []string `json:"follow"`
+	Carry  []string `json:"carry"`
+}
+
+// ModelRequest names a model and, unless empty, a version.
+type ModelRequest struct {
+	Model   manifest.Model `json:"model"`
+	Version string         `json:"version,omitempty"`
+}
+
+// WaitRequest waits until a release is here, verified and, if followed and
+// runnable, active.
+type WaitRequest struct {
+	Model   manifest.Model `json:"model"`
+	Version string         `json:"version,omitempty"` // empty for the newest known
+	Timeout time.Duration  `json:"timeout"`           // 0 for none
+}
+
+// PathResult says where a variant's files lie.
+type PathResult struct {
+	Model    manifest.Model `json:"model"`
+	Version  string         `json:"version"`
+	Sequence uint64         `json:"sequence"`
+	Variant  string         `json:"variant"`
+	Active   bool           `json:"active"`
+	Dir      string         `json:"dir"`
+	Files    []PathFile     `json:"files"`
+}
+
+// PathFile is one file of a variant.
+type PathFile struct {
+	Name string `json:"name"` // inside the variant
+	Path string `json:"path"` // absolute
+	Size uint64 `json:"size"`
+}
+
+// InferRequest runs the active release. Inputs that are left out are zeros
+// where the model's shapes allow it and Zeros is set.
+type InferRequest struct {
+	Model  manifest.Model            `json:"model"`
+	Inputs map[string]modelrt.Tensor `json:"inputs"`
+	Zeros  bool                      `json:"zeros,omitempty"`
+}
+
+// InferResult is the answer, and which release gave it.
+type InferResult struct {
+	Model   manifest.Model            `json:"model"`
+	Version string                    `json:"version"`
+	Outputs map[string]modelrt.Tensor `json:"outputs"`
+	Seconds float64                   `json:"seconds"`
+}
+
+// VerifyResult tells what a check of whole files found.
+type VerifyResult struct {
+	Checked []Release `json:"checked"`
+	Bytes   uint64    `json:"bytes"`
+	Bad     []string  `json:"bad,omitempty"`
+}
+
+// FsckResult tells what a check of the store found and did.
+type FsckResult struct {
+	Chunks   int      `json:"chunks"` // checked
+	Rotten   int      `json:"rotten"` // to be fetched again
+	Bytes    uint64   `json:"bytes"`
+	Releases int      `json:"releases"`
+	Problems []string `json:"problems,omitempty"`
+	Clean    bool     `json:"clean"`
+}
+
+// GCResult tells what garbage collection freed.
+type GCResult struct {
+	Releases int    `json:"releases"`
+	Blocks   int    `json:"blocks"`
+	Orphans  int    `json:"orphans"`
+	Bytes    uint64 `json:"bytes"`
+}

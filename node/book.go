@@ -1,0 +1,128 @@
+package node
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/multiformats/go-multiaddr"
+
+	"github.com/dunlin-mesh/dunlin/internal/durable"
+)
+
+// Bounds of the address book.
+const (
+	maxBookPeers     = 256
+	maxBookAddresses = 16
+)
+
+// book remembers the addresses of peers across restarts, so that a node finds
+// its mesh again although every bootstrap node is gone. It is a hint: a lost
+// or damaged file costs only the memory. Safe for concurrent use.
+type book struct {
+	path string
+
+	mu    sync.Mutex // owns the rest
+	peers map[peer.ID]bookPeer
+	dirty bool
+}
+
+type bookPeer struct {
+	Addresses []string  `json:"addresses"`
+	LastSeen  time.Time `json:"last_seen"`
+}
+
+func openBook(dir string, log *slog.Logger) *book {
+	b := &book{path: filepath.Join(dir, bookName), peers: make(map[peer.ID]bookPeer)}
+	data, err := os.ReadFile(b.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return b
+	}
+	if err == nil {
+		err = json.Unmarshal(data, &b.peers)
+	}
+	if err != nil {
+		log.Warn("address book is unreadable, starting a new one", slog.Any("error", err))
+		b.peers = make(map[peer.ID]bookPeer)
+	}
+	return b
+}
+
+// remember notes that the peer was reached at addrs at the time now.
+func (b *book) remember(id peer.ID, addrs []multiaddr.Multiaddr, now time.Time) {
+	texts := make([]string, 0, len(addrs))
+	for _, a := range addrs {
+		texts = append(texts, a.String())
+	}
+	slices.Sort(texts)
+	texts = slices.Compact(texts)
+	if len(texts) == 0 {
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.peers[id] = bookPeer{Addresses: texts[:min(len(texts), maxBookAddresses)], LastSeen: now.UTC().Truncate(time.Second)}
+	b.dirty = true
+	for len(b.peers) > maxBookPeers {
+		oldest := id
+		for other, p := range b.peers {
+			if p.LastSeen.Before(b.peers[oldest].LastSeen) {
+				oldest = other
+			}
+		}
+		delete(b.peers, oldest)
+	}
+}
+
+// all returns what is remembered, the peer seen last first.
+func (b *book) all() []peer.AddrInfo {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	out := make([]peer.AddrInfo, 0, len(b.peers))
+	for id, p := range b.peers {
+		info := peer.AddrInfo{ID: id}
+		for _, text := range p.Addresses {
+			if a, err := multiaddr.NewMultiaddr(text); err == nil {
+				info.Addrs = append(info.Addrs, a)
+			}
+		}
+		if len(info.Addrs) > 0 {
+			out = append(out, info)
+		}
+	}
+	slices.SortFunc(out, func(x, y peer.AddrInfo) int { return b.peers[y.ID].LastSeen.Compare(b.peers[x.ID].LastSeen) })
+	return out
+}
+
+// lastSeen returns when the peer was reached last; zero if never.
+func (b *book) lastSeen(id peer.ID) time.Time {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.peers[id].LastSeen
+}
+
+// save makes the book durable if it changed.
+func (b *book) save() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.dirty {
+		return nil
+	}
+	data, err := json.MarshalIndent(b.peers, "", "  ")
+	if err != nil {
+		return fmt.Errorf("write address book: %w", err)
+	}
+	if err := durable.WriteFile(b.path, append(data, '\n'), 0o600); err != nil {
+		return err
+	}
+	b.dirty = false
+	return nil
+}

@@ -1,0 +1,90 @@
+package node
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"github.com/dunlin-mesh/dunlin/node/api"
+)
+
+// gauges reads the node's figures when they are asked for.
+type gauges struct{ node *Node }
+
+var (
+	bytesDesc    = prometheus.NewDesc("dunlin_network_bytes_total", "Stream bytes since the node started, by direction and purpose.", []string{"direction", "purpose"}, nil)
+	peersDesc    = prometheus.NewDesc("dunlin_peers", "Connected peers.", nil, nil)
+	chunksDesc   = prometheus.NewDesc("dunlin_chunks_total", "Chunks moved and verified, by direction.", []string{"direction"}, nil)
+	dupDesc      = prometheus.NewDesc("dunlin_duplicate_bytes_total", "Frame bytes that arrived for chunks that were here already.", nil, nil)
+	badDesc      = prometheus.NewDesc("dunlin_bad_peers_total", "Times that a peer was dropped for what it sent.", nil, nil)
+	diskDesc     = prometheus.NewDesc("dunlin_store_bytes", "Disk used by the store, by kind.", []string{"kind"}, nil)
+	freeDesc     = prometheus.NewDesc("dunlin_disk_free_bytes", "Free on the store's disk.", nil, nil)
+	sequenceDesc = prometheus.NewDesc("dunlin_model_sequence", "Sequence of a model's release, newest known, and active here.", []string{"model", "which"}, nil)
+	heldDesc     = prometheus.NewDesc("dunlin_model_held_ratio", "Share of the newest release that is here, 0 to 1.", []string{"model"}, nil)
+	stateDesc    = prometheus.NewDesc("dunlin_model_state", "1 for the state that the model is in.", []string{"model", "state"}, nil)
+)
+
+// newMetrics returns a registry of everything that this node measures.
+func newMetrics(n *Node) *prometheus.Registry {
+	r := prometheus.NewRegistry()
+	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), gauges{n})
+	return r
+}
+
+// Describe implements prometheus.Collector.
+func (g gauges) Describe(out chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{
+		bytesDesc, peersDesc, chunksDesc, dupDesc, badDesc, diskDesc, freeDesc, sequenceDesc, heldDesc, stateDesc,
+	} {
+		out <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (g gauges) Collect(out chan<- prometheus.Metric) {
+	counter := func(d *prometheus.Desc, v float64, labels ...string) {
+		out <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, v, labels...)
+	}
+	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
+		out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+	}
+	if net := g.node.net.Load(); net != nil {
+		totals, t := net.counter.GetBandwidthTotals(), net.transfer.Stats()
+		counter(bytesDesc, float64(totals.TotalIn), "in", "all")
+		counter(bytesDesc, float64(totals.TotalOut), "out", "all")
+		counter(bytesDesc, float64(t.BytesReceived), "in", "transfer")
+		counter(bytesDesc, float64(t.BytesSent), "out", "transfer")
+		counter(chunksDesc, float64(t.ChunksReceived), "in")
+		counter(chunksDesc, float64(t.ChunksSent), "out")
+		counter(dupDesc, float64(t.DuplicateBytes))
+		counter(badDesc, float64(t.BadPeers))
+		gauge(peersDesc, float64(len(net.host.Network().Peers())))
+	}
+	if usage, err := g.node.store.Usage(); err == nil {
+		gauge(diskDesc, float64(usage.FileBytes), "files")
+		gauge(diskDesc, float64(usage.BlockBytes), "blocks")
+		gauge(diskDesc, float64(usage.IndexBytes), "index")
+		gauge(freeDesc, float64(usage.FreeBytes))
+	}
+	models, err := g.node.models()
+	if err != nil {
+		out <- prometheus.NewInvalidMetric(heldDesc, err)
+		return
+	}
+	for _, m := range models {
+		g.collectModel(m, gauge)
+	}
+}
+
+func (g gauges) collectModel(m api.Model, gauge func(*prometheus.Desc, float64, ...string)) {
+	name := string(m.Model)
+	gauge(stateDesc, 1, name, string(m.State))
+	if m.Latest != nil {
+		gauge(sequenceDesc, float64(m.Latest.Sequence), name, "latest")
+	}
+	if m.Active != nil {
+		gauge(sequenceDesc, float64(m.Active.Sequence), name, "active")
+	}
+	if m.TotalBytes > 0 {
+		gauge(heldDesc, float64(m.HeldBytes)/float64(m.TotalBytes), name)
+	}
+}

@@ -1,0 +1,274 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/host"
+	"github.com/libp2p/go-libp2p/core/metrics"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/dunlin-mesh/dunlin/gossip"
+	"github.com/dunlin-mesh/dunlin/manifest"
+	modelrt "github.com/dunlin-mesh/dunlin/runtime"
+	"github.com/dunlin-mesh/dunlin/store"
+	"github.com/dunlin-mesh/dunlin/transfer"
+	"github.com/dunlin-mesh/dunlin/trust"
+)
+
+// Options are what a node is made of. Dir is required.
+type Options struct {
+	// Dir is the node's home, made by [Init].
+	Dir string
+	// Engine runs models; nil for a node that cannot.
+	Engine modelrt.Engine
+	// Prober tries a model in a child process before Engine loads it; required
+	// with an Engine.
+	Prober modelrt.Prober
+	// Logger tells the operator what happens; nil for silence.
+	Logger *slog.Logger
+}
+
+// Node is a node's home, open. Its local API ([Node.Handler]) answers from the
+// moment Open returns; the network is there while [Node.Run] runs. Safe for
+// concurrent use.
+type Node struct {
+	dir       string
+	config    Config
+	log       *slog.Logger
+	id        peer.ID
+	store     *store.Store
+	trust     *trust.Registry
+	rules     *rules
+	engine    modelrt.Engine
+	activator *modelrt.Activator
+	board     *board
+	metrics   *prometheus.Registry
+	book      *book
+
+	restored   sync.Once     // the releases that were active are being brought back
+	restoring  chan struct{} // closed once they are
+	publishing sync.Mutex    // one release is made at a time
+	wake       chan struct{} // buffered: something changed that may be worth a look
+	net        atomic.Pointer[online]
+}
+
+// online is what exists only while the node runs.
+type online struct {
+	host     host.Host
+	counter  *metrics.BandwidthCounter
+	gossip   *gossip.Gossip
+	transfer *transfer.Transfer
+	since    time.Time
+}
+
+// Open opens the node's home; the caller closes the node. The error wraps
+// [ErrNoHome], store.ErrLocked (another process works here) or store.ErrIndex
+// (see [Rebuild]).
+func Open(o Options) (_ *Node, err error) {
+	config, err := LoadConfig(o.Dir)
+	if err != nil {
+		return nil, err
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	key, err := loadKey(o.Dir)
+	if err != nil {
+		return nil, err
+	}
+	id, err := peer.IDFromPrivateKey(key)
+	if err != nil {
+		return nil, fmt.Errorf("node key: %w", err)
+	}
+	n := &Node{
+		dir: o.Dir, config: config, log: o.Logger, id: id, engine: o.Engine,
+		board: newBoard(), wake: make(chan struct{}, 1), restoring: make(chan struct{}),
+		book: openBook(o.Dir, o.Logger),
+	}
+	if n.store, err = store.Open(n.storeConfig()); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, n.store.Close())
+		}
+	}()
+	n.trust, err = trust.Open(trust.Config{
+		Dir: filepath.Join(o.Dir, trustName), Policy: trust.Policy(config.Expiry), Grace: config.grace(), Logger: o.Logger,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if n.rules, err = loadRules(o.Dir); err != nil {
+		return nil, err
+	}
+	if n.engine == nil {
+		n.engine, o.Prober = modelrt.NoEngine(errors.New("this node was started without an engine")), noProber{}
+	}
+	n.activator, err = modelrt.New(modelrt.Config{
+		StateDir: filepath.Join(o.Dir, runtimeName), Engine: n.engine, Prober: o.Prober, Logger: o.Logger,
+	})
+	if err != nil {
+		return nil, err
+	}
+	n.metrics = newMetrics(n)
+	return n, nil
+}
+
+// noProber stands in where there is no engine to try.
+type noProber struct{}
+
+// Probe implements modelrt.Prober.
+func (noProber) Probe(context.Context, string) error { return modelrt.ErrNoRuntime }
+
+func (n *Node) storeConfig() store.Config {
+	c := storeConfig(n.dir, n.config, n.log)
+	c.OnCorrupt = func(id manifest.FileID, i int) {
+		n.log.Warn("a chunk on disk is rotten, fetching it again", slog.String("file", id.String()), slog.Int("chunk", i))
+		n.poke()
+	}
+	return c
+}
+
+func storeConfig(dir string, c Config, log *slog.Logger) store.Config {
+	return store.Config{Dir: filepath.Join(dir, storeName), QuotaBytes: c.QuotaBytes, MinFreeBytes: c.MinFreeBytes, Logger: log}
+}
+
+// Rebuild makes the store's index again from the store's files, in the home of
+// a node that is not open.
+func Rebuild(ctx context.Context, dir string, log *slog.Logger, progress func(bytes int64)) (store.FsckReport, error) {
+	config, err := LoadConfig(dir)
+	if err != nil {
+		return store.FsckReport{}, err
+	}
+	return store.Rebuild(ctx, storeConfig(dir, config, log), store.FsckOptions{Progress: progress})
+}
+
+// Close closes the home. Call it once, after Run has returned.
+func (n *Node) Close() error {
+	return errors.Join(n.activator.Close(), n.store.Close())
+}
+
+// ID returns the node's peer ID.
+func (n *Node) ID() peer.ID { return n.id }
+
+// Run brings the node onto the network and keeps it there until ctx ends; it
+// then returns nil. What stops: the local API first (calls under way are
+// cancelled), with it gossip, transfers and dialling, then the host. Nothing is
+// lost by cancelling early: what had arrived is durable, what was wanted stays
+// wanted. Run may be called again after it returned.
+func (n *Node) Run(ctx context.Context) (err error) {
+	key, err := loadKey(n.dir)
+	if err != nil {
+		return err
+	}
+	counter := metrics.NewBandwidthCounter()
+	h, err := newHost(n.config, key, counter, n.log)
+	if err != nil {
+		return err
+	}
+	closers := []io.Closer{h}
+	defer func() {
+		for _, c := range closers {
+			err = errors.Join(err, c.Close())
+		}
+	}()
+	net := &online{host: h, counter: counter, since: time.Now()}
+	net.transfer, err = transfer.New(transfer.Config{
+		Host: h, Store: n.store, Link: transfer.Link(n.config.Preset), Logger: n.log,
+		OnBadPeer: func(p peer.ID, err error) {
+			n.log.Warn("a peer misbehaved, fetching elsewhere", slog.String("peer", p.String()), slog.Any("error", err))
+		},
+	})
+	if err != nil {
+		return err
+	}
+	net.gossip, err = gossip.New(gossip.Config{
+		Host: h, Mesh: n.config.Mesh, Preset: gossip.Preset(n.config.Preset), State: n.trust, Logger: n.log,
+		OnChange: func(trust.Fingerprint) { n.poke() },
+	})
+	if err != nil {
+		return err
+	}
+	find, err := n.newFinder(h)
+	if err != nil {
+		return err
+	}
+	n.net.Store(net)
+	defer n.net.Store(nil)
+
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return n.serve(ctx) })
+	group.Go(func() error { return net.transfer.Run(ctx) })
+	group.Go(func() error { return net.gossip.Run(ctx) })
+	group.Go(func() error { return find.run(ctx) })
+	group.Go(func() error { return n.keepWanted(ctx, net) })
+	n.log.Info("node is up", slog.String("peer_id", n.id.String()), slog.Any("addresses", addresses(h)))
+	err = group.Wait()
+	if errors.Is(err, context.Canceled) {
+		err = nil
+	}
+	return err
+}
+
+func (n *Node) newFinder(h host.Host) (*finder, error) {
+	f := &finder{host: h, book: n.book, log: n.log}
+	byID := make(map[peer.ID]*peer.AddrInfo)
+	for _, text := range n.config.Bootstrap {
+		info, err := peer.AddrInfoFromString(text)
+		if err != nil {
+			return nil, fmt.Errorf("bootstrap address %q: %w", text, err)
+		}
+		if have := byID[info.ID]; have != nil {
+			have.Addrs = append(have.Addrs, info.Addrs...)
+			continue
+		}
+		byID[info.ID] = info
+	}
+	for _, info := range byID {
+		f.bootstrap = append(f.bootstrap, *info)
+	}
+	if !n.config.NoMDNS {
+		f.mdnsName = "_dunlin-" + n.config.Mesh + "._udp"
+	}
+	return f, nil
+}
+
+// poke makes the node look again at what it wants.
+func (n *Node) poke() {
+	select {
+	case n.wake <- struct{}{}:
+	default:
+	}
+}
+
+// running returns the network, or [ErrNotRunning].
+func (n *Node) running() (*online, error) {
+	if net := n.net.Load(); net != nil {
+		return net, nil
+	}
+	return nil, ErrNotRunning
+}
+
+// addresses returns where a host can be reached, each ending in /p2p/PEERID.
+func addresses(h host.Host) []string {
+	infos, err := peer.AddrInfoToP2pAddrs(&peer.AddrInfo{ID: h.ID(), Addrs: h.Addrs()})
+	if err != nil {
+		return nil
+	}
+	texts := make([]string, len(infos))
+	for i, a := range infos {
+		texts[i] = a.String()
+	}
+	return texts
+}

@@ -1,0 +1,285 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	goruntime "runtime"
+	"slices"
+
+	"github.com/dunlin-mesh/dunlin/manifest"
+	"github.com/dunlin-mesh/dunlin/node/api"
+	modelrt "github.com/dunlin-mesh/dunlin/runtime"
+	"github.com/dunlin-mesh/dunlin/store"
+	"github.com/dunlin-mesh/dunlin/transfer"
+)
+
+// errWrongModel says that a signed release names a manifest of another model.
+var errWrongModel = errors.New("manifest is of another model")
+
+// obtain brings the release here and, if it is followed and can run, makes it
+// active. Whatever it stops at, the next call goes on from there.
+func (n *Node) obtain(ctx context.Context, net *online, w want) error {
+	n.tell(w, entry{state: api.StateWaiting})
+	if err := n.store.SetWant(w.Release); err != nil {
+		return err
+	}
+	if err := net.transfer.Blocks(ctx, []manifest.CID{w.Manifest}); err != nil {
+		return fmt.Errorf("fetch manifest: %w", err)
+	}
+	m, err := n.manifest(w.Manifest)
+	if err != nil {
+		return err
+	}
+	if m.Model != w.Model {
+		return fmt.Errorf("release %s@%s: %w: %s", w.Model, w.Version, errWrongModel, m.Model)
+	}
+	variants := n.choose(m, w.purpose)
+	if len(variants) == 0 {
+		return fmt.Errorf("release %s@%s: none of its %d variants fits this machine", w.Model, w.Version, len(m.Variants))
+	}
+	if err := n.fetch(ctx, net, w, m, variants); err != nil {
+		return err
+	}
+	var total uint64
+	for _, v := range variants {
+		total += v.Size()
+		n.tell(w, entry{state: api.StateVerifying, done: total, total: total})
+		if err := n.install(ctx, w, v); err != nil {
+			return err
+		}
+	}
+	if err := n.store.ClearWant(w.Manifest); err != nil {
+		return err
+	}
+	if w.purpose == toRepair {
+		return nil
+	}
+	if err := n.keep(ctx, w); err != nil {
+		return err
+	}
+	n.tell(w, entry{state: api.StateCurrent, done: total, total: total})
+	return nil
+}
+
+// tell shows people where the model stands; a repair of some release is no
+// news about the newest one.
+func (n *Node) tell(w want, e entry) {
+	if w.purpose != toRepair {
+		e.version = w.Version
+		n.board.set(w.Model, e)
+	}
+}
+
+// fetch brings the chunks of the variants here.
+func (n *Node) fetch(ctx context.Context, net *online, w want, m *manifest.Manifest, variants []manifest.Variant) error {
+	var files []manifest.File
+	var names []string
+	for _, v := range variants {
+		files = append(files, v.Files...)
+		names = append(names, v.Name)
+	}
+	files = append(files, m.Golden...)
+	if m.Report != nil {
+		files = append(files, *m.Report)
+	}
+	if err := net.transfer.Trees(ctx, files); err != nil {
+		return fmt.Errorf("fetch layouts and digests: %w", err)
+	}
+	if err := n.store.Begin(ctx, w.Release, names); err != nil {
+		return err
+	}
+	var total uint64
+	for _, f := range files {
+		total += f.Size
+	}
+	n.tell(w, entry{state: api.StateFetching, total: total})
+	err := net.transfer.Fetch(ctx, transfer.Job{
+		Release: w.Manifest, Files: files,
+		Progress: func(p transfer.Progress) {
+			e := entry{state: api.StateFetching, done: total - p.WantedBytes + p.StoredBytes, total: total}
+			if p.Holders == 0 && p.StoredBytes < p.WantedBytes {
+				e.state = api.StateWaiting
+			}
+			n.tell(w, e)
+		},
+	})
+	if err != nil {
+		return fmt.Errorf("fetch %s: %w", w.Release, err)
+	}
+	return nil
+}
+
+// choose returns the variants that this node needs of a release: the first
+// whose requirements hold to run it, those that were begun to repair it, all of
+// them to carry it.
+func (n *Node) choose(m *manifest.Manifest, why purpose) []manifest.Variant {
+	if why != toRun {
+		return m.Variants
+	}
+	for _, v := range m.Variants {
+		r := v.Requires
+		if r == nil || (fits(r.OS, goruntime.GOOS) && fits(r.Arch, goruntime.GOARCH)) {
+			return []manifest.Variant{v}
+		}
+	}
+	return nil
+}
+
+func fits(allowed []string, have string) bool {
+	return len(allowed) == 0 || slices.Contains(allowed, have)
+}
+
+// runnable returns nil if this node's engine runs the variant, or the reason
+// why it does not.
+func (n *Node) runnable(v manifest.Variant) error {
+	if reason := n.engine.Info().Reason; reason != "" {
+		return modelrt.NoRuntime(errors.New(reason))
+	}
+	if v.Format != "onnx" {
+		return fmt.Errorf("no engine of this node runs the format %s: `dunlin path` tells where the verified files lie", v.Format)
+	}
+	return nil
+}
+
+// install checks the variant's files whole and, where it is followed and can
+// run, makes it active.
+func (n *Node) install(ctx context.Context, w want, v manifest.Variant) error {
+	if w.purpose != toRun || n.runnable(v) != nil {
+		return n.store.Verify(ctx, w.Manifest, v.Name, nil)
+	}
+	candidate, err := n.candidate(w.Release, v.Name)
+	if err != nil {
+		return err
+	}
+	return n.activator.Activate(ctx, candidate)
+}
+
+// candidate describes a variant on this disk to the activator.
+func (n *Node) candidate(r store.Release, variant string) (modelrt.Candidate, error) {
+	at, err := n.store.Locate(r.Manifest, variant)
+	if err != nil {
+		return modelrt.Candidate{}, err
+	}
+	paths := make([]string, len(at.Files))
+	for i, f := range at.Files {
+		paths[i] = f.Path
+	}
+	entry, err := modelrt.ChooseEntry(paths)
+	if err != nil {
+		return modelrt.Candidate{}, fmt.Errorf("%s: %w", r, err)
+	}
+	return modelrt.Candidate{
+		Release: modelrt.Release{
+			Model: string(r.Model), Version: r.Version, Sequence: r.Sequence,
+			Release: r.Manifest.String(), Variant: variant, Dir: at.Dir, Entry: entry,
+		},
+		Verify: func(ctx context.Context) error { return n.store.Verify(ctx, r.Manifest, variant, nil) },
+	}, nil
+}
+
+// keep pins the release, what the runtime serves and what it could go back to,
+// takes the pins off everything older of the model, and gives the room back.
+func (n *Node) keep(ctx context.Context, w want) error {
+	pins := map[manifest.CID][]store.Pin{w.Manifest: {w.pin()}}
+	previous, err := n.previous(w.Release)
+	if err != nil {
+		return err
+	}
+	if previous.Defined() {
+		pins[previous] = append(pins[previous], store.PinPrevious)
+	}
+	if status, ok := n.activation(w.Model); ok && status.Recorded != nil {
+		if c, err := manifest.ParseCID(status.Recorded.Release); err == nil {
+			pins[c] = append(pins[c], store.PinActive)
+		}
+	}
+	if err := n.repin(w.Model, pins); err != nil {
+		return err
+	}
+	report, err := n.store.GC(ctx)
+	if err != nil {
+		return err
+	}
+	if len(report.Releases) > 0 {
+		n.log.Info("older releases removed", slog.Int("releases", len(report.Releases)), slog.Uint64("bytes", report.Bytes))
+	}
+	return nil
+}
+
+// previous returns the release to go back to from r: what the runtime served
+// before or, where nothing serves, the newest complete release before r.
+func (n *Node) previous(r store.Release) (manifest.CID, error) {
+	if status, ok := n.activation(r.Model); ok && status.Recorded != nil {
+		if status.Previous == nil {
+			return manifest.CID{}, nil
+		}
+		return manifest.ParseCID(status.Previous.Release)
+	}
+	releases, err := n.store.Releases()
+	if err != nil {
+		return manifest.CID{}, err
+	}
+	var before manifest.CID
+	for _, have := range releases { // in order of sequence
+		if have.Model == r.Model && have.Sequence < r.Sequence && have.Manifest != r.Manifest && whole(have) {
+			before = have.Manifest
+		}
+	}
+	return before, nil
+}
+
+// activation returns what the runtime knows about the model.
+func (n *Node) activation(m manifest.Model) (modelrt.ModelStatus, bool) {
+	for _, status := range n.activator.Status() {
+		if status.Model == string(m) {
+			return status, true
+		}
+	}
+	return modelrt.ModelStatus{}, false
+}
+
+// repin gives the releases of a model exactly the pins in keep; what this node
+// published keeps that pin.
+func (n *Node) repin(model manifest.Model, keep map[manifest.CID][]store.Pin) error {
+	releases, err := n.store.Releases()
+	if err != nil {
+		return err
+	}
+	for _, r := range releases {
+		if r.Model != model {
+			continue
+		}
+		for _, p := range keep[r.Manifest] {
+			if !slices.Contains(r.Pins, p) {
+				err = errors.Join(err, n.store.Pin(r.Manifest, p))
+			}
+		}
+		for _, p := range r.Pins {
+			if p != store.PinPublished && !slices.Contains(keep[r.Manifest], p) {
+				err = errors.Join(err, n.store.Unpin(r.Manifest, p))
+			}
+		}
+	}
+	return err
+}
+
+// restore brings back, once, what was active when the node last ended.
+func (n *Node) restore(ctx context.Context) {
+	n.restored.Do(func() {
+		defer close(n.restoring)
+		err := n.activator.Restore(ctx, func(_ context.Context, r modelrt.Release) (modelrt.Candidate, error) {
+			c, err := manifest.ParseCID(r.Release)
+			if err != nil {
+				return modelrt.Candidate{}, err
+			}
+			return n.candidate(store.Release{Model: manifest.Model(r.Model), Version: r.Version, Sequence: r.Sequence, Manifest: c}, r.Variant)
+		})
+		if err != nil {
+			n.log.Warn("what was active could not be brought back", slog.Any("error", err))
+		}
+		n.board.touch()
+	})
+	<-n.restoring
+}

@@ -1,0 +1,159 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/dunlin-mesh/dunlin/chunker"
+	"github.com/dunlin-mesh/dunlin/manifest"
+	"github.com/dunlin-mesh/dunlin/node/api"
+	"github.com/dunlin-mesh/dunlin/store"
+	"github.com/dunlin-mesh/dunlin/trust"
+)
+
+const defaultVariant = "default"
+
+// publish makes a release of a file or folder:
+//
+//	stage     copy it into the store (or refer to it in place)
+//	lay out   find the tensors, and so the chunks
+//	hash      every chunk and every file
+//	sign      the manifest's CID, with the next sequence
+//	adopt     the staged files become the release's: from here on it is held
+//	announce  the publisher's new head, to whoever is connected
+//
+// A crash before sign leaves nothing; after it, the same call again goes on
+// where it stopped, since the same content under the same version is no
+// contradiction.
+func (n *Node) publish(ctx context.Context, req api.PublishRequest, out *api.Writer) (api.PublishResult, error) {
+	start := time.Now()
+	if req.Variant == "" {
+		req.Variant = defaultVariant
+	}
+	if err := errors.Join(req.Model.Validate(), manifest.ValidateVersion(req.Version)); err != nil {
+		return api.PublishResult{}, err
+	}
+	if !filepath.IsAbs(req.Path) {
+		return api.PublishResult{}, api.Errorf(api.CodeUsage, "path %q is not absolute", req.Path)
+	}
+	n.publishing.Lock()
+	defer n.publishing.Unlock()
+	signer, err := n.signer(req.Model.Publisher())
+	if err != nil {
+		return api.PublishResult{}, err
+	}
+	defer signer.Close()
+
+	var parts []*part
+	defer func() {
+		for _, p := range parts {
+			if err := p.staged.Discard(); err != nil {
+				n.log.Warn("staged files are left behind", slog.Any("error", err))
+			}
+		}
+	}()
+	main, err := n.stage(ctx, req.Path, req.InPlace, chunker.Options{DType: req.DType}, out)
+	if err != nil {
+		return api.PublishResult{}, err
+	}
+	parts = append(parts, main)
+	m := &manifest.Manifest{Schema: manifest.Schema, Model: req.Model, Licence: req.Licence, Variants: []manifest.Variant{{
+		Name: req.Variant, Format: main.format(), Precision: main.precision(), Files: main.files,
+	}}}
+	if req.Golden != "" {
+		golden, err := n.stage(ctx, req.Golden, false, chunker.Options{}, out)
+		if err != nil {
+			return api.PublishResult{}, fmt.Errorf("golden set: %w", err)
+		}
+		parts = append(parts, golden)
+		m.Golden = golden.files
+	}
+	block, err := manifest.Encode(m)
+	if err != nil {
+		return api.PublishResult{}, err
+	}
+	signed, err := signer.Sign(trust.SignRequest{
+		Model: req.Model, Version: req.Version, Manifest: block.CID, Size: uint64(len(block.Data)),
+		MinSafeSequence: req.MinSafeSequence, Now: time.Now(),
+	})
+	if err != nil {
+		return api.PublishResult{}, err
+	}
+	release := store.Release{Model: signed.Model, Version: signed.Version, Sequence: signed.Sequence, Manifest: signed.Manifest}
+	for i, p := range parts {
+		variant := req.Variant
+		if i > 0 {
+			variant = store.Golden
+		}
+		blocks := append(slices.Clone(p.blocks), block)
+		if err := n.store.Adopt(ctx, p.staged, release, variant, blocks); err != nil {
+			return api.PublishResult{}, err
+		}
+	}
+	if err := n.store.Pin(release.Manifest, store.PinPublished); err != nil {
+		return api.PublishResult{}, err
+	}
+	if err := n.announce(ctx, signer); err != nil {
+		return api.PublishResult{}, err
+	}
+	if err := n.unpinOldPublished(req.Model); err != nil {
+		return api.PublishResult{}, err
+	}
+	return api.PublishResult{
+		Model: req.Model, Version: req.Version, Sequence: signed.Sequence, Manifest: block.CID,
+		Files: len(main.files), Bytes: m.Variants[0].Size(), Chunks: main.chunks, Tensors: main.tensors,
+		Seconds: time.Since(start).Seconds(),
+	}, nil
+}
+
+// announce makes the registry believe what the signer signed, and tells the
+// mesh if the node is running.
+func (n *Node) announce(ctx context.Context, signer *trust.Signer) error {
+	fp := signer.Fingerprint()
+	if update, ok := signer.Update(n.trust.Have(fp)); ok {
+		if _, err := n.trust.Apply(fp, update); err != nil {
+			return err
+		}
+	}
+	n.poke()
+	net, err := n.running()
+	if err != nil {
+		return nil // whoever this node meets once it is up learns of it then
+	}
+	return net.gossip.Announce(ctx, signer.Head())
+}
+
+// unpinOldPublished lets go of releases that the publisher's metadata no longer
+// lists.
+func (n *Node) unpinOldPublished(model manifest.Model) error {
+	releases, err := n.store.Releases()
+	if err != nil {
+		return err
+	}
+	listed := n.trust.Releases(model)
+	for _, r := range releases {
+		gone := !slices.ContainsFunc(listed, func(l trust.Release) bool { return l.Manifest == r.Manifest })
+		if r.Model == model && gone && slices.Contains(r.Pins, store.PinPublished) {
+			err = errors.Join(err, n.store.Unpin(r.Manifest, store.PinPublished))
+		}
+	}
+	return err
+}
+
+// signer opens the keys of a publisher that was created on this node.
+func (n *Node) signer(name string) (*trust.Signer, error) {
+	if err := manifest.ValidatePublisher(name); err != nil {
+		return nil, err
+	}
+	signer, err := trust.OpenSigner(filepath.Join(n.dir, publisherName, name))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("publisher %s has no keys on this node: create it with `dunlin publisher create %s`", name, name)
+	}
+	return signer, err
+}
