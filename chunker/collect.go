@@ -25,8 +25,7 @@ type entry struct {
 // never holds more than twice what fits. The zero value is empty.
 type tensorTable struct {
 	entries []entry
-	bytes   int  // encoded length of entries
-	dropped bool // some did not fit
+	bytes   int // encoded length of entries
 }
 
 // add takes a tensor; empty ones have no bytes to cut and are left out.
@@ -64,7 +63,7 @@ func (t *tensorTable) prune() {
 		kept, bytes = kept+1, bytes+more
 	}
 	clear(t.entries[kept:])
-	t.entries, t.bytes, t.dropped = t.entries[:kept], bytes, true
+	t.entries, t.bytes = t.entries[:kept], bytes
 }
 
 func longestFirst(a, b entry) int {

@@ -120,3 +120,64 @@ func TestFlippedBits(t *testing.T) {
 		}
 	}
 }
+
+// Graphs in graphs in graphs, as deep as the file allows.
+func TestONNXDeepNesting(t *testing.T) {
+	const depth = 1000
+	graph := message{}
+	for range depth {
+		graph = message{}.bytes(1, onnxNode("If", "y", message{}.str(1, "then_branch").bytes(6, graph)))
+	}
+	malformed(t, onnxModel(graph), "m.onnx", "onnx", "subgraphs nest more than 32 deep")
+}
+
+// One long name on a node of many tensors: read once, not once for each.
+func TestONNXLongNames(t *testing.T) {
+	long := strings.Repeat("n", 1<<20)
+	node := message{}.str(2, long)
+	value := message{}.str(1, "value").bytes(5, onnxTensor("", 1, 1).bytes(9, floats(1)))
+	for range 2000 {
+		node = node.bytes(5, value)
+	}
+	data := onnxModel(message{}.bytes(1, node))
+	if err := bounded(t, 6<<20, data, "m.onnx"); err != nil {
+		t.Error(err)
+	}
+}
+
+// A count of tensors that no layout holds does not pile up in memory. What is
+// allocated in all is small for each; what is held at once is the table.
+func TestManyTinyTensorsAreHeldWithinBounds(t *testing.T) {
+	tensor := message{}.bytes(5, onnxTensor("w", 1, 1).bytes(9, floats(1)))
+	data := onnxModel(bytes.Repeat(tensor, 150_000))
+	var before, during runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	peak := uint64(0)
+	watch := watching{bytes.NewReader(data), func() {
+		runtime.ReadMemStats(&during)
+		peak = max(peak, during.HeapAlloc)
+	}, 0}
+	l, err := chunker.Layout(t.Context(), &watch, int64(len(data)), "m.onnx", chunker.Options{})
+	checkResult(t, data, "m.onnx", l, err)
+	if held := peak - before.HeapAlloc; peak > before.HeapAlloc && held > 64<<20 {
+		t.Errorf("%d bytes in use while reading %d tensors", held, 150_000)
+	}
+	if l != nil && len(l.Tensors) != manifest.MaxTensors {
+		t.Errorf("%d tensors kept, want %d", len(l.Tensors), manifest.MaxTensors)
+	}
+}
+
+// watching calls look every hundred reads.
+type watching struct {
+	r     *bytes.Reader
+	look  func()
+	reads int
+}
+
+func (w *watching) ReadAt(p []byte, off int64) (int, error) {
+	if w.reads++; w.reads%100 == 0 {
+		w.look()
+	}
+	return w.r.ReadAt(p, off)
+}

@@ -14,7 +14,6 @@ const (
 	tensorFloat, tensorInt32, tensorInt64, tensorName                = 4, 5, 7, 8
 	tensorRaw, tensorDouble, tensorUint64                            = 9, 10, 11
 	tensorExternal, tensorLocation, locationExternal                 = 13, 14, 1
-	typeString                                                       = 8
 	maxVarintBytes                                                   = 10
 	int4Bits                                                         = 4
 	noDType                                           manifest.DType = ""
