@@ -244,7 +244,8 @@ func (s *blockSession) ask(ctx context.Context, w *wants) error {
 	if err != nil {
 		return err
 	}
-	defer context.AfterFunc(ctx, func() { _ = s.conn.stream.Reset() })()
+	stream := s.conn.stream
+	defer context.AfterFunc(ctx, func() { _ = stream.Reset() })()
 	left := w.missing()
 	for len(left) > 0 && err == nil {
 		part := left[:min(len(left), maxWants)]

@@ -1,4 +1,4 @@
-package transfer_test
+package transfer
 
 import (
 	"context"
@@ -8,18 +8,17 @@ import (
 	"time"
 
 	"github.com/dunlin-mesh/dunlin/manifest"
-	"github.com/dunlin-mesh/dunlin/transfer"
 )
 
 // fetchAll does what a node does that heard of a release.
-func fetchAll(ctx context.Context, n *node, r *release, progress func(transfer.Progress)) error {
+func fetchAll(ctx context.Context, n *node, r *release, progress func(Progress)) error {
 	if err := n.Blocks(ctx, []manifest.CID{r.manifest.CID}); err != nil {
 		return err
 	}
 	if err := n.Trees(ctx, r.files); err != nil {
 		return err
 	}
-	return n.Fetch(ctx, transfer.Job{Release: r.manifest.CID, Files: r.files, Progress: progress})
+	return n.Fetch(ctx, Job{Release: r.manifest.CID, Files: r.files, Progress: progress})
 }
 
 func within(tb testing.TB, d time.Duration) context.Context {
@@ -33,8 +32,8 @@ func TestFetchFromOne(t *testing.T) {
 	a := newNode(t, newHost(t), r.seed(newMemStore(), nil))
 	b := newNode(t, newHost(t), newMemStore())
 	meet(t, a, b)
-	var last transfer.Progress
-	if err := fetchAll(within(t, 30*time.Second), b, r, func(p transfer.Progress) { last = p }); err != nil {
+	var last Progress
+	if err := fetchAll(within(t, 30*time.Second), b, r, func(p Progress) { last = p }); err != nil {
 		t.Fatal(err)
 	}
 	r.check(t, b.store)
@@ -75,8 +74,8 @@ func TestEachByteOnceFromThree(t *testing.T) {
 		holders = append(holders, newNode(t, newHost(t), r.seed(newMemStore(), func(i int) bool { return i%3 == k })))
 	}
 	meet(t, append(holders, b)...)
-	var last transfer.Progress
-	if err := fetchAll(within(t, 30*time.Second), b, r, func(p transfer.Progress) { last = p }); err != nil {
+	var last Progress
+	if err := fetchAll(within(t, 30*time.Second), b, r, func(p Progress) { last = p }); err != nil {
 		t.Fatal(err)
 	}
 	r.check(t, b.store)
@@ -149,7 +148,7 @@ func TestStoreErrorEndsFetch(t *testing.T) {
 	}
 	meet(t, a, b)
 	err := fetchAll(within(t, 30*time.Second), b, r, nil)
-	if !errors.Is(err, transfer.ErrStore) || !errors.Is(err, full) {
+	if !errors.Is(err, ErrStore) || !errors.Is(err, full) {
 		t.Fatalf("%v, want ErrStore around the store's error", err)
 	}
 	if err := b.badPeer(a.host.ID()); err != nil {
@@ -176,7 +175,7 @@ func TestInconsistentReleaseIsRefused(t *testing.T) {
 	otherTree := []manifest.File{r.files[0]}
 	otherTree[0].Digests = r.files[0].Layout
 	for _, files := range [][]manifest.File{wrongSize, otherTree} {
-		if err := b.Trees(within(t, 10*time.Second), files); !errors.Is(err, transfer.ErrManifest) {
+		if err := b.Trees(within(t, 10*time.Second), files); !errors.Is(err, ErrManifest) {
 			t.Errorf("%v, want ErrManifest", err)
 		}
 	}
@@ -186,12 +185,12 @@ func TestRunEndsFetches(t *testing.T) {
 	r := makeRelease(t, 8, 1<<20)
 	b := newNode(t, newHost(t), r.seedBlocks(newMemStore()))
 	done := make(chan error, 1)
-	go func() { done <- b.Fetch(t.Context(), transfer.Job{Release: r.manifest.CID, Files: r.files}) }()
+	go func() { done <- b.Fetch(t.Context(), Job{Release: r.manifest.CID, Files: r.files}) }()
 	b.stop()
-	if err := <-done; !errors.Is(err, transfer.ErrStopped) {
+	if err := <-done; !errors.Is(err, ErrStopped) {
 		t.Errorf("fetch ended with %v, want ErrStopped", err)
 	}
-	if err := b.Run(t.Context()); !errors.Is(err, transfer.ErrStopped) {
+	if err := b.Run(t.Context()); !errors.Is(err, ErrStopped) {
 		t.Errorf("second run: %v, want ErrStopped", err)
 	}
 }

@@ -1,4 +1,4 @@
-package transfer_test
+package transfer
 
 import (
 	"context"
@@ -13,13 +13,11 @@ import (
 	"github.com/libp2p/go-libp2p/p2p/transport/tcp"
 	"github.com/libp2p/go-libp2p/x/simlibp2p"
 	"github.com/marcopolo/simnet"
-
-	"github.com/dunlin-mesh/dunlin/transfer"
 )
 
 // node is a host with a Transfer that runs.
 type node struct {
-	*transfer.Transfer
+	*Transfer
 	host  host.Host
 	store *memStore
 	bad   map[peer.ID]error // what OnBadPeer heard last
@@ -49,10 +47,10 @@ func newHost(tb testing.TB, opts ...libp2p.Option) host.Host {
 }
 
 // newNode runs a Transfer on the host until the test ends.
-func newNode(tb testing.TB, h host.Host, s *memStore, edit ...func(*transfer.Config)) *node {
+func newNode(tb testing.TB, h host.Host, s *memStore, edit ...func(*Config)) *node {
 	tb.Helper()
 	n := &node{host: h, store: s, bad: map[peer.ID]error{}, mu: &sync.Mutex{}}
-	cfg := transfer.Config{Host: h, Store: s, OnBadPeer: func(id peer.ID, why error) {
+	cfg := Config{Host: h, Store: s, OnBadPeer: func(id peer.ID, why error) {
 		n.mu.Lock()
 		defer n.mu.Unlock()
 		n.bad[id] = why
@@ -61,7 +59,7 @@ func newNode(tb testing.TB, h host.Host, s *memStore, edit ...func(*transfer.Con
 		e(&cfg)
 	}
 	var err error
-	if n.Transfer, err = transfer.New(cfg); err != nil {
+	if n.Transfer, err = New(cfg); err != nil {
 		tb.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())

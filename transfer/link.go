@@ -62,11 +62,11 @@ type pace struct {
 func (l Link) pace() pace {
 	switch l {
 	case LAN:
-		return pace{256 << 10, 10 * time.Second, 2 * time.Second, 20 * time.Millisecond, 2 * time.Second, 20 * time.Second}
+		return pace{256 << 10, 10 * time.Second, 2 * time.Second, 5 * time.Millisecond, 2 * time.Second, 20 * time.Second}
 	case Narrow:
 		return pace{64 << 10, time.Minute, 30 * time.Second, 2 * time.Second, 30 * time.Second, 2 * time.Minute}
 	case Satellite:
 		return pace{64 << 10, 90 * time.Second, 45 * time.Second, 5 * time.Second, time.Minute, 2 * time.Minute}
 	}
-	return pace{256 << 10, 20 * time.Second, 5 * time.Second, 250 * time.Millisecond, 5 * time.Second, time.Minute}
+	return pace{64 << 10, 20 * time.Second, 5 * time.Second, 250 * time.Millisecond, 5 * time.Second, time.Minute}
 }

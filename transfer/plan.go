@@ -1,12 +1,9 @@
 package transfer
 
 import (
-	"hash/fnv"
 	"slices"
 	"sync"
 	"time"
-
-	"github.com/libp2p/go-libp2p/core/peer"
 
 	"github.com/dunlin-mesh/dunlin/manifest"
 )
@@ -31,7 +28,6 @@ type plan struct {
 	left     int    // slots missing
 	sessions map[*session]bool
 	doubled  int // slots with two owners
-	start    int // where sessions begin
 	progress Progress
 	done     chan struct{} // closed when nothing is missing
 }
@@ -47,6 +43,7 @@ type planFile struct {
 // slot is a chunk.
 type slot struct {
 	owners  [2]*session // asked for it; the second only in the endgame
+	key     uint64      // see mine
 	bytes   uint32
 	holders uint16 // sessions whose peer holds it
 	missing bool
@@ -59,9 +56,10 @@ func newPlan(b *budget) *plan {
 // add takes a file into the plan, before any session is.
 func (p *plan) add(f planFile, held manifest.Ranges) {
 	f.base = len(p.slots)
+	name := seedOf(f.id.Digests.Bytes())
 	for i := range f.chunks.Len() {
 		_, n := f.chunks.At(i)
-		p.slots = append(p.slots, slot{bytes: uint32(n), missing: true})
+		p.slots = append(p.slots, slot{key: shareKey(name, i, f.chunks.Len()), bytes: uint32(n), missing: true})
 	}
 	for i := range held.All() {
 		if i < f.chunks.Len() {
@@ -93,32 +91,15 @@ func (p *plan) locate(i int) (file, chunk int) {
 	return file, i - p.files[file].base
 }
 
-// join takes a session in. Sessions of fetchers that know each other begin at
-// evenly spread places, so that each gets from a seed what the others lack;
-// those that know nobody begin at a place that their name yields.
+// join takes a session in.
 func (p *plan) join(s *session) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.sessions[s] = true
 	s.has = make([]uint64, (len(p.slots)+63)/64)
+	s.seed = seedOf([]byte(s.peer.id))
+	s.cursor = begin(s.self, s.peer.id, len(p.slots))
 	p.progress.Peers = len(p.sessions)
-}
-
-// begin returns the slot where s begins to ask; the caller holds mu.
-func (p *plan) begin(s *session) int {
-	fetchers := []peer.ID{s.self}
-	for o := range p.sessions {
-		if o.count > 0 && o.count < len(p.slots) {
-			fetchers = append(fetchers, o.peer.id)
-		}
-	}
-	if len(fetchers) == 1 {
-		h := fnv.New64a()
-		_, _ = h.Write([]byte(s.self))
-		return int(h.Sum64() % uint64(len(p.slots)))
-	}
-	slices.Sort(fetchers)
-	return slices.Index(fetchers, s.self) * len(p.slots) / len(fetchers)
 }
 
 // leave drops a session: what it was asked for is free again.
@@ -200,7 +181,7 @@ func (p *plan) lost(s *session, i int) {
 //
 //	while the window of s has room, of the slots that are missing, asked of
 //	nobody and held by s's peer: those that fewest peers hold; among equals, in
-//	order from where s left off
+//	order from where s left off; see traders for what is left to others
 //	if there are none and nothing is asked of s: slots whose only owner has
 //	stalled
 func (p *plan) pick(s *session, now time.Time) (picked []int, starved bool) {
@@ -210,7 +191,7 @@ func (p *plan) pick(s *session, now time.Time) (picked []int, starved bool) {
 	if room <= 0 || s.asked > 0 && room < s.window.size()/4 || len(s.expected) >= maxAsked {
 		return nil, false
 	}
-	picked = p.rarest(s, room, maxAsked-len(s.expected))
+	picked = p.rarest(s, room, maxAsked-len(s.expected), now)
 	if len(picked) == 0 && s.asked == 0 {
 		picked = p.stalled(s, room, now)
 	}
@@ -250,29 +231,77 @@ func (p *plan) book(s *session, i int, now time.Time) bool {
 }
 
 // rarest returns free slots for about room bytes, at least one if there is any.
-func (p *plan) rarest(s *session, room, most int) (picked []int) {
-	if s.cursor < 0 {
-		s.cursor = p.begin(s)
+func (p *plan) rarest(s *session, room, most int, now time.Time) []int {
+	var others []*session
+	var sharers []uint64
+	if s.count == len(p.slots) {
+		others, sharers = p.traders(s, now), p.sharers()
 	}
-	least, bytes := uint16(0), 0
+	self := seedOf([]byte(s.self))
+	var own, rest picks
 	for n := range len(p.slots) {
 		i := (s.cursor + n) % len(p.slots)
 		c := &p.slots[i]
-		if !c.missing || c.owners[0] != nil || !s.holds(i) {
+		if !c.missing || c.owners[0] != nil || !s.holds(i) || c.holders > 1 && anyHolds(others, i) {
 			continue
 		}
-		if len(picked) == 0 || c.holders < least {
-			picked, least, bytes = picked[:0], c.holders, 0
+		if mine(self, sharers, c.key) {
+			own.add(i, c, room, most)
+		} else {
+			rest.add(i, c, room, most)
 		}
-		if c.holders == least && bytes < room && len(picked) < most {
-			picked = append(picked, i)
-			bytes += int(c.bytes)
-		}
-		if least == 1 && (bytes >= room || len(picked) == most) {
+		if own.least == 1 && (own.bytes >= room || len(own.slots) == most) {
 			break // nothing can be rarer
 		}
 	}
-	return picked
+	if len(own.slots) > 0 && (len(rest.slots) == 0 || own.least <= rest.least) {
+		return own.slots
+	}
+	return rest.slots
+}
+
+// picks are the rarest slots seen.
+type picks struct {
+	slots []int
+	least uint16 // holders of each
+	bytes int
+}
+
+func (k *picks) add(i int, c *slot, room, most int) {
+	if len(k.slots) == 0 || c.holders < k.least {
+		k.slots, k.least, k.bytes = k.slots[:0], c.holders, 0
+	}
+	if c.holders == k.least && k.bytes < room && len(k.slots) < most {
+		k.slots = append(k.slots, i)
+		k.bytes += int(c.bytes)
+	}
+}
+
+// traders returns, if s's peer holds all, the sessions at peers that hold a
+// part, unless they deliver less than half as fast together. What they hold is
+// left to them: a peer that holds all is where chunks come from that nobody
+// else has, and others wait for those.
+func (p *plan) traders(s *session, now time.Time) (others []*session) {
+	if s.count < len(p.slots) {
+		return nil
+	}
+	var rate float64
+	fresh := false
+	for o := range p.sessions {
+		if o.count > 0 && o.count < len(p.slots) && !o.stalled(now) {
+			others = append(others, o)
+			rate += o.window.rate
+			fresh = fresh || o.window.rate == 0 && now.Sub(o.sent) < o.pace.stall
+		}
+	}
+	if !fresh && 2*rate < s.window.rate {
+		return nil
+	}
+	return others
+}
+
+func anyHolds(sessions []*session, i int) bool {
+	return slices.ContainsFunc(sessions, func(s *session) bool { return s.holds(i) })
 }
 
 // stalled returns slots whose only owner has stalled.

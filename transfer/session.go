@@ -32,11 +32,12 @@ type session struct {
 	wake chan struct{} // capacity 1: the asker looks again
 
 	sent time.Time // when hello went out; set before the goroutines start
+	seed uint64    // see mine; set by join
 
 	// The rest belongs to plan.mu.
 	has        []uint64 // slots that the peer holds, a bit each
 	count      int      // of has
-	cursor     int      // slot to go on from; -1 before the first
+	cursor     int      // slot to go on from
 	window     window
 	expected   []expected // in the order in which they must come
 	asked      int        // bytes of chunks in expected, dropped ones left out
@@ -94,7 +95,7 @@ func (p *plan) ask(ctx context.Context, t *Transfer, id peer.ID, job Job) (Link,
 	defer t.totals.fetching.Add(-1)
 	now := time.Now()
 	s := &session{
-		t: t, plan: p, self: t.cfg.Host.ID(), peer: r, pace: link.pace(), cursor: -1,
+		t: t, plan: p, self: t.cfg.Host.ID(), peer: r, pace: link.pace(),
 		conn:   newConn(stream, 4<<10, messageWithin, link.pace().writeStall, &t.traffic, &r.traffic),
 		wake:   make(chan struct{}, 1),
 		window: window{least: link.pace().minWindow, most: t.cfg.MaxWindowBytes},

@@ -5,17 +5,29 @@ import "time"
 // minEpoch is the least time over which a rate is measured.
 const minEpoch = 50 * time.Millisecond
 
+// Gains over the product of bandwidth and delay. In start-up the measured rate
+// lags a round trip behind a sender that doubles every round trip, so less
+// than 4 would hold it back; afterwards 2 keeps the pipe full while requests
+// travel. Start-up ends after three measurements that did not grow by a
+// quarter (as in BBR, draft-ietf-ccwg-bbr).
+const (
+	startupGain  = 4
+	steadyGain   = 2
+	startupRound = 3
+)
+
 // window says how many bytes to have asked of a peer and not received yet: the
-// product of its bandwidth and delay, twice, so that the pipe stays full while
-// requests travel. While the window is what limits, each measurement doubles
-// it; once the link limits, it stays (the idea of BBR's start-up, RFC draft
-// ietf-ccwg-bbr). It is used under the lock of its session.
+// product of its bandwidth and delay, times a gain. While the window is what
+// limits, each measurement makes it larger; once the link limits, it stays. It
+// is used under the lock of its session.
 type window struct {
 	least, most int
 	rtt         time.Duration // shortest answer seen
 	rate        float64       // bytes per second
 	start       time.Time     // of the epoch; zero while nothing is asked
 	bytes       int           // received in the epoch
+	best        float64       // rate when it last grew by a quarter
+	flat        int           // measurements since
 }
 
 // sample notes that an answer took d.
@@ -40,6 +52,9 @@ func (w *window) received(n int, now time.Time, idle bool) {
 	w.bytes += n
 	if took := now.Sub(w.start); took >= max(w.rtt, minEpoch) {
 		rate := float64(w.bytes) / took.Seconds()
+		if w.flat++; rate > w.best*5/4 {
+			w.best, w.flat = rate, 0
+		}
 		if rate < w.rate {
 			rate = (3*w.rate + rate) / 4
 		}
@@ -52,6 +67,10 @@ func (w *window) received(n int, now time.Time, idle bool) {
 
 // size returns the window now, in bytes.
 func (w *window) size() int {
-	product := 2 * w.rate * w.rtt.Seconds()
+	gain := float64(steadyGain)
+	if w.flat < startupRound {
+		gain = startupGain
+	}
+	product := gain * w.rate * w.rtt.Seconds()
 	return int(min(max(product, float64(w.least)), float64(w.most)))
 }
