@@ -87,16 +87,16 @@ func (l *learner) brought(head trust.Head) bool {
 	return l.heard[head.Publisher] == sumHead(data)
 }
 
-// wait returns once nothing is being learnt of publisher, or after limit, or
-// when ctx ends.
-func (l *learner) wait(ctx context.Context, publisher trust.Fingerprint, limit time.Duration) {
+// wait returns once nothing is being learnt of publisher, at the given time at
+// the latest, or when ctx ends.
+func (l *learner) wait(ctx context.Context, publisher trust.Fingerprint, latest time.Time) {
 	l.mu.Lock()
 	lesson := l.lessons[publisher]
 	l.mu.Unlock()
 	if lesson == nil {
 		return
 	}
-	timer := time.NewTimer(limit)
+	timer := time.NewTimer(time.Until(latest))
 	defer timer.Stop()
 	select {
 	case <-lesson.done:

@@ -19,6 +19,11 @@ const (
 	meeters    = 4               // at once
 	meetRetry  = 5 * time.Second // after the first failure, doubled for each further one
 	maxRetries = 12              // doublings
+	// checkHeartbeats is how many heartbeats of the topic after a change the
+	// neighbours are asked whether it has reached them: gossip may be lost,
+	// for instance to a peer that the topic mesh has not taken in yet.
+	checkHeartbeats = 4
+	minCheck        = 5 * time.Second
 )
 
 // meetings knows who is connected and when to reconcile with each of them. The
@@ -94,6 +99,26 @@ func (m *meetings) met(p peer.ID, ok bool) {
 		meeting.failures++
 	}
 	meeting.due = time.Now().Add(jitter(pause))
+	m.poke()
+}
+
+// changed moves the sessions with everybody forward, so that whoever has missed
+// a change of this node hears of it soon. The node that may begin goes first,
+// and mostly spares the other one its turn.
+func (m *meetings) changed() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	check := max(minCheck, checkHeartbeats*m.params.heartbeat)
+	now := time.Now()
+	for _, meeting := range m.peers {
+		due := now.Add(jitter(check))
+		if !meeting.begins {
+			due = due.Add(check)
+		}
+		if due.Before(meeting.due) {
+			meeting.due = due
+		}
+	}
 	m.poke()
 }
 

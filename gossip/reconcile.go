@@ -131,6 +131,7 @@ func (g *Gossip) announceChanged(ctx context.Context, s *session) {
 	if len(s.changed) == 0 {
 		return
 	}
+	g.meets.changed()
 	topic, err := g.running(ctx)
 	if err != nil {
 		return // stopping: whoever comes later learns by anti-entropy

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -254,9 +255,10 @@ func (o *outgoing) add(u trust.Update) {
 
 // give answers the asks of in, in order, as far as they fit.
 func (s *session) give(ctx context.Context, in *turn, out *outgoing) {
+	patience := time.Now().Add(min(learnWaitLimit, s.g.params.turnTimeout/2))
 	for _, a := range in.Asks {
 		if s.patient {
-			s.g.learn.wait(ctx, a.Publisher, min(learnWaitLimit, s.g.params.turnTimeout/2))
+			s.g.learn.wait(ctx, a.Publisher, patience)
 		}
 		if !s.grant(a.Publisher, a.Have.have(), out) {
 			return

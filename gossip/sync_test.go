@@ -163,7 +163,7 @@ func TestUpdateBudget(t *testing.T) {
 			topic, sync := f.nodes[0].host.of(meshProtocol), f.nodes[0].host.of(SyncProtocol)
 			topicBefore, syncBefore, totalBefore := topic.both(), sync.both(), f.nodes[0].total.both()
 			f.publish(0, acme)
-			time.Sleep(time.Minute)
+			time.Sleep(10 * time.Minute) // with the check whether it has arrived, and a session more on LAN
 			f.wantVersion(acme, 2, 1)
 			head, update := topic.both()-topicBefore, sync.both()-syncBefore
 			t.Logf("%s: topic %d bytes, sync %d bytes, %d with negotiation", preset, head, update, f.nodes[0].total.both()-totalBefore)
@@ -254,16 +254,19 @@ func TestIdleCost(t *testing.T) {
 			f.settle()
 			n := f.nodes[0]
 			topic, sync, total := n.host.of(meshProtocol), n.host.of(SyncProtocol), n.total
-			greeting := topic.both() / (nodes - 1)
-			time.Sleep(time.Hour)
+			const peers, intervals = nodes - 1, 6
+			greeting := topic.both() / peers
+			interval := n.gossip.params.syncInterval
+			time.Sleep(interval)
 			topicBefore, syncBefore, totalBefore := topic.both(), sync.both(), total.both()
-			const hours, peers = 6, nodes - 1
-			time.Sleep(hours * time.Hour)
-			perHour := func(now, before int64) float64 { return float64(now-before) / peers / hours }
+			time.Sleep(intervals * interval)
+			perHour := func(now, before int64) float64 {
+				return float64(now-before) / peers / (intervals * interval).Hours()
+			}
 			t.Logf("%s: greeting %d bytes a peer; per hour and peer: topic %.0f, sync %.0f, with negotiation %.0f bytes",
 				preset, greeting, perHour(topic.both(), topicBefore), perHour(sync.both(), syncBefore), perHour(total.both(), totalBefore))
-			if got := topic.both() - topicBefore; got > 1000*peers {
-				t.Errorf("%s: the idle topic cost %d bytes in %d hours", preset, got, hours)
+			if got := topic.both() - topicBefore; got > 0 {
+				t.Errorf("%s: the idle topic cost %d bytes", preset, got)
 			}
 		})
 	}
