@@ -3,7 +3,8 @@ package trust
 import "errors"
 
 // What may go wrong, and what the caller may do about it. Errors of this
-// package wrap exactly one of these, or come from the file system.
+// package wrap exactly one of these or manifest.ErrName, or come from the file
+// system.
 var (
 	// ErrMalformed: bytes are not metadata, head or update of the strict form,
 	// or are out of bounds. Whoever sent them is broken or hostile.
