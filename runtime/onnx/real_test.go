@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/dunlin-mesh/dunlin/internal/corpus"
 	modelrt "github.com/dunlin-mesh/dunlin/runtime"
@@ -212,17 +213,20 @@ func TestRunIsConcurrent(t *testing.T) {
 	wg.Wait()
 }
 
+// TestRunStopsWithItsContext runs out of time in the middle of seconds of work.
 func TestRunStopsWithItsContext(t *testing.T) {
 	s := load(t, "ppocrv4-rec/npm-1.4.2/ch_PP-OCRv4_rec_infer.onnx")
 	in := map[string]modelrt.Tensor{
-		s.Signature().Inputs[0].Name: f32([]int64{64, 3, 48, 320}, func(int) float32 { return 0 }), // seconds of work
+		s.Signature().Inputs[0].Name: f32([]int64{16, 3, 48, 320}, func(int) float32 { return 0 }),
 	}
-	ctx, cancel := context.WithCancel(t.Context())
-	var wg sync.WaitGroup
-	wg.Go(cancel)
-	_, err := s.Run(ctx, in)
-	wg.Wait()
-	if !errors.Is(err, context.Canceled) {
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if _, err := s.Run(ctx, in); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("got %v, want context.DeadlineExceeded", err)
+	}
+	ctx, cancel = context.WithCancel(t.Context())
+	cancel()
+	if _, err := s.Run(ctx, in); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v, want context.Canceled", err)
 	}
 }

@@ -25,7 +25,9 @@ import (
 // such a shape, it is learnt: a run with another shape fails, and the
 // library's error tells which it should have been, see shapesInError. So the
 // first run on inputs of new shapes may run more than once; what was learnt is
-// kept per shapes of the inputs.
+// kept per shapes of the inputs. (Where a scalar was not stated as one, the
+// binding fails after the run and loses the outputs behind it, a leak that
+// happens once per such output.)
 
 // maxRemembered bounds how many shapes of inputs are kept per session.
 const maxRemembered = 64
