@@ -55,7 +55,7 @@ func (n *Node) pin(_ context.Context, req api.TrustRequest, _ *api.Writer) (api.
 	if err != nil {
 		return api.Publisher{}, err
 	}
-	n.poke()
+	signal(n.ask)
 	return n.describePublisher(p, nil), nil
 }
 

@@ -103,10 +103,7 @@ func (f *finder) keepBook(ctx context.Context, events <-chan any, lost chan<- st
 				f.book.remember(e.Peer, f.host.Peerstore().Addrs(e.Peer), time.Now())
 			case event.EvtPeerConnectednessChanged:
 				if e.Connectedness == network.NotConnected {
-					select {
-					case lost <- struct{}{}:
-					default:
-					}
+					signal(lost)
 				}
 				f.log.Debug("peer", slog.String("peer", e.Peer.String()), slog.String("is", e.Connectedness.String()))
 			}

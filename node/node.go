@@ -59,6 +59,7 @@ type Node struct {
 	restoring  chan struct{} // closed once they are
 	publishing sync.Mutex    // one release is made at a time
 	wake       chan struct{} // buffered: something changed that may be worth a look
+	ask        chan struct{} // buffered: peers may know what this node did not want to know before
 	net        atomic.Pointer[online]
 }
 
@@ -92,7 +93,7 @@ func Open(o Options) (_ *Node, err error) {
 	}
 	n := &Node{
 		dir: o.Dir, config: config, log: o.Logger, id: id, engine: o.Engine,
-		board: newBoard(), wake: make(chan struct{}, 1), restoring: make(chan struct{}),
+		board: newBoard(), wake: make(chan struct{}, 1), ask: make(chan struct{}, 1), restoring: make(chan struct{}),
 		book: openBook(o.Dir, o.Logger),
 	}
 	if n.store, err = store.Open(n.storeConfig()); err != nil {
@@ -213,6 +214,7 @@ func (n *Node) Run(ctx context.Context) (err error) {
 	group.Go(func() error { return net.gossip.Run(ctx) })
 	group.Go(func() error { return find.run(ctx) })
 	group.Go(func() error { return n.keepWanted(ctx, net) })
+	group.Go(func() error { return n.askPeers(ctx, net) })
 	n.log.Info("node is up", slog.String("peer_id", n.id.String()), slog.Any("addresses", addresses(h)))
 	err = group.Wait()
 	if errors.Is(err, context.Canceled) {
@@ -245,9 +247,29 @@ func (n *Node) newFinder(h host.Host) (*finder, error) {
 }
 
 // poke makes the node look again at what it wants.
-func (n *Node) poke() {
+func (n *Node) poke() { signal(n.wake) }
+
+// askPeers reconciles with every connected peer whenever a publisher has been
+// pinned: at their last contact this node did not ask about it.
+func (n *Node) askPeers(ctx context.Context, net *online) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-n.ask:
+		}
+		for _, p := range net.host.Network().Peers() {
+			if err := net.gossip.Sync(ctx, p); err != nil {
+				n.log.Debug("peer does not answer about publishers", slog.String("peer", p.String()), slog.Any("error", err))
+			}
+		}
+	}
+}
+
+// signal marks a buffered channel; a mark that is there already is enough.
+func signal(c chan<- struct{}) {
 	select {
-	case n.wake <- struct{}{}:
+	case c <- struct{}{}:
 	default:
 	}
 }
