@@ -12,7 +12,7 @@ import (
 
 // File is one file of a variant, to be laid out together with the others.
 type File struct {
-	// Path is the file's place in the variant, as in [manifest.File].
+	// Path is the file's place in the variant, as in [manifest.File], unique.
 	Path string
 	// Size is its length in bytes.
 	Size int64
@@ -38,6 +38,9 @@ type Reader interface {
 // in part, the longer stays. It takes the memory of Layout, and that of the
 // tables of all tensors kept in data files, at most a block for each model.
 func Layouts(ctx context.Context, files []File, opt Options) ([]*manifest.Layout, error) {
+	if err := opt.Validate(); err != nil {
+		return nil, fmt.Errorf("lay out: %w", err)
+	}
 	layouts := make([]*manifest.Layout, len(files))
 	byPath := make(map[string]int, len(files))
 	for i := range files {

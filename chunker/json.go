@@ -1,7 +1,6 @@
 package chunker
 
 import (
-	"bytes"
 	"unicode/utf16"
 	"unicode/utf8"
 )
@@ -110,9 +109,9 @@ func (j jsonReader) plain(name *nameBuilder) {
 			return
 		}
 		data = data[:min(int64(len(data)), j.end-j.at)]
-		n := bytes.IndexFunc(data, func(r rune) bool { return r == '"' || r == '\\' || r < ' ' })
-		if n < 0 {
-			n = len(data)
+		n := 0
+		for n < len(data) && data[n] != '"' && data[n] != '\\' && data[n] >= ' ' {
+			n++
 		}
 		name.write(data[:n])
 		if j.at += int64(n); n < len(data) {

@@ -3,6 +3,7 @@ package chunker_test
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"math"
 	"strings"
 	"testing"
@@ -217,6 +218,21 @@ func TestExternalDataIsLaidOutByItsModel(t *testing.T) {
 		if err := got[i].Validate(); err != nil || got[i].Size != uint64(list[i].Size) {
 			t.Errorf("%s: size %d, %v", list[i].Path, got[i].Size, err)
 		}
+	}
+}
+
+func TestLayoutsErrors(t *testing.T) {
+	contents := map[string][]byte{"a.bin": []byte("abc")}
+	if _, err := chunker.Layouts(t.Context(), files(contents, "a.bin"), chunker.Options{DType: "int16"}); err == nil {
+		t.Error("an unknown dtype was taken")
+	}
+	list := []chunker.File{{Path: "a.bin", Size: 3, Open: func() (chunker.Reader, error) { return nil, errDisk }}}
+	if _, err := chunker.Layouts(t.Context(), list, chunker.Options{}); !errors.Is(err, errDisk) || !strings.Contains(err.Error(), "a.bin") {
+		t.Errorf("a file that does not open: %v", err)
+	}
+	got, err := chunker.Layouts(t.Context(), files(contents, "a.bin"), chunker.Options{DType: "i16"})
+	if err != nil || got[0].Format != "array" || got[0].Tensors[0].Length != 2 {
+		t.Errorf("hint: %+v, %v", got, err)
 	}
 }
 

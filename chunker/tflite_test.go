@@ -113,7 +113,7 @@ func TestTFLiteAliases(t *testing.T) {
 	for _, c := range []struct {
 		count int
 		want  string
-	}{{100_000, ""}, {200_000, "more than 131072 tensors"}} {
+	}{{20_000, ""}, {200_000, "more than 131072 tensors"}} {
 		data := outside(160, 2)
 		// The tensors' vector moves to the end and names the tensor at 136,
 		// which cannot be: offsets lead forward. So the table is copied behind.
