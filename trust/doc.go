@@ -49,6 +49,6 @@
 // the golden run's business. Freshness without contact: see [Policy]. Memory
 // across [Registry.Unpin].
 //
-// Only gossip, node and the command line import this package. It imports
-// manifest, internal/durable and go-tuf.
+// Only gossip, node and the command line import this package. Of this module it
+// imports manifest and internal/durable.
 package trust
