@@ -83,7 +83,10 @@ func (s *Store) adopt(ctx context.Context, st *Staged, r Release, variant string
 		return err
 	}
 	// Other copies of these files may be incomplete: now they need not be.
-	return s.fillAll(ctx, targets)
+	if err := s.fillAll(ctx, targets); err != nil {
+		return err
+	}
+	return s.retireAll(r.Manifest, targets)
 }
 
 // syncStaged makes the staged copies durable and read-only.
@@ -122,14 +125,11 @@ func (s *Store) adoptFiles(ctx context.Context, st *Staged, r Release, variant s
 		return err
 	}
 	var need uint64
-	if st.external == "" {
-		for i, f := range st.Files {
-			targets[i].name = path.Join(rec.Dir, variant, f.Path)
-			need += uint64(f.Size)
-		}
-	}
 	for i, f := range st.Files {
 		targets[i].name = path.Join(rec.Dir, variant, f.Path)
+		if st.external == "" {
+			need += uint64(f.Size)
+		}
 	}
 	if err := s.makeRoom(ctx, r.String(), need, true); err != nil {
 		return err

@@ -68,7 +68,10 @@ func (s *Store) begin(ctx context.Context, r Release, variants []string) error {
 	if err := s.make(ctx, r, all, targets, twins); err != nil {
 		return err
 	}
-	return s.fillAll(ctx, targets)
+	if err := s.fillAll(ctx, targets); err != nil {
+		return err
+	}
+	return s.retireAll(r.Manifest, targets)
 }
 
 // make does the part of Begin that holds edit: room, folders, files, index.
@@ -216,16 +219,53 @@ func (s *Store) makeFiles(m manifest.CID, targets []target, twins map[manifest.F
 	return nil
 }
 
-// replaceName frees a target's name from what it stood for before.
+// replaceName frees a target's name from what it stood for before. A file in
+// place keeps it for now, since its chunks are still to be taken; see retire.
 func (s *Store) replaceName(m manifest.CID, t target) error {
 	id, rec, err := s.copyOf(m, t.variant, t.file.Path)
-	if err == nil {
+	if err == nil && rec.External == "" {
 		err = s.unname(id, rec, t.name)
 	}
 	if err = ignore(err, errNoKey); err != nil {
 		return err
 	}
 	return s.clearName(t.name)
+}
+
+// retireAll lets go of files in place that other files have replaced.
+func (s *Store) retireAll(m manifest.CID, targets []target) error {
+	s.edit.Lock()
+	defer s.edit.Unlock()
+	for _, t := range targets {
+		id, _, err := s.copyOf(m, t.variant, t.file.Path)
+		if err == nil {
+			err = s.retire(t.file.ID(), t.name, id)
+		}
+		if err = ignore(err, errNoKey); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// retire takes a name from every copy in place of a file but one. Callers hold
+// edit.
+func (s *Store) retire(id manifest.FileID, name string, but uint64) error {
+	ids, err := s.index.ids(filePrefix(id))
+	if err != nil {
+		return err
+	}
+	for _, n := range ids {
+		rec := &copyRecord{}
+		err := s.index.record(copyKey(keyCopy, n), rec)
+		if err == nil && n != but && rec.External != "" && slices.Contains(rec.Names, name) {
+			err = s.unname(n, rec, name)
+		}
+		if err = ignore(err, errNoKey); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // makeFile makes one target's file: a name of one made just now, of the same

@@ -117,11 +117,13 @@ func (s *Store) structured(c manifest.CID, v manifest.Validator) error {
 	return nil
 }
 
-// touchBlock makes a block look new, so that GC leaves it alone for a while.
-// Callers hold blocks.
+// touchBlock makes a block look new, so that GC leaves it alone for a while; a
+// GC under way does in any case. Callers hold blocks.
 func (s *Store) touchBlock(c manifest.CID) error {
-	now := s.now()
-	return s.dir.root.Chtimes(blockName(c), time.Time{}, now)
+	if s.sweeping != nil {
+		s.sweeping[blockName(c)] = true
+	}
+	return s.dir.root.Chtimes(blockName(c), time.Time{}, s.now())
 }
 
 // syncBlocks makes blocks durable that a release is about to refer to, and
@@ -145,6 +147,9 @@ func (s *Store) syncBlocks(cids []manifest.CID) error {
 	for _, c := range cids {
 		group.Go(func() error {
 			f, err := s.dir.open(blockName(c), os.O_RDONLY)
+			if errors.Is(err, fs.ErrNotExist) {
+				err = fmt.Errorf("block %s: %w", c, ErrNotHeld)
+			}
 			if err != nil {
 				return err
 			}

@@ -86,6 +86,10 @@ func (s *Store) gcRelease(m manifest.CID) (*releaseRecord, error) {
 
 // gcBlocks removes blocks that nothing refers to.
 func (s *Store) gcBlocks(ctx context.Context) (removed int, err error) {
+	s.sweep.Lock()
+	defer s.sweep.Unlock()
+	s.setSweeping(make(map[string]bool))
+	defer s.setSweeping(nil)
 	needed, _, err := s.neededBlocks()
 	if err != nil {
 		return 0, err
@@ -106,6 +110,14 @@ func (s *Store) gcBlocks(ctx context.Context) (removed int, err error) {
 	return removed, err
 }
 
+// setSweeping starts or ends the notes about blocks that are put or counted on
+// while GC looks for those that nothing needs.
+func (s *Store) setSweeping(m map[string]bool) {
+	s.blocks.Lock()
+	defer s.blocks.Unlock()
+	s.sweeping = m
+}
+
 // removeOld removes a block file unless it was touched of late.
 func (s *Store) removeOld(name string) (bool, error) {
 	s.blocks.Lock()
@@ -114,7 +126,7 @@ func (s *Store) removeOld(name string) (bool, error) {
 	if err != nil {
 		return false, ignore(err, fs.ErrNotExist)
 	}
-	if s.now().Sub(info.ModTime()) < s.cfg.Grace {
+	if s.sweeping[name] || s.now().Sub(info.ModTime()) < s.cfg.Grace {
 		return false, nil
 	}
 	return true, s.dir.root.RemoveAll(name)

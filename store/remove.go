@@ -103,7 +103,7 @@ func (s *Store) removeNames(m manifest.CID, dir string) error {
 		rec := &copyRecord{}
 		err := s.index.record(copyKey(keyCopy, n.id), rec)
 		if err == nil {
-			err = s.unname(n.id, rec, n.name)
+			err = errors.Join(s.unname(n.id, rec, n.name), s.retire(rec.File, n.name, 0))
 		}
 		if err = ignore(err, errNoKey); err != nil {
 			return err

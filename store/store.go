@@ -36,6 +36,7 @@ const (
 //
 // Locks, each taken before those below it, none held while OnCorrupt runs:
 //
+//	sweep  one GC of blocks at a time
 //	edit   which releases, copies and names there are, on disk and in the index
 //	blocks removal of blocks against their being put or counted on
 //	bits   which chunks are held, in the index and in memory
@@ -47,10 +48,12 @@ type Store struct {
 	lock  *os.File
 	index index
 
-	edit   sync.Mutex
-	blocks sync.Mutex
-	bits   sync.Mutex
-	nextID uint64 // of a copy; edit
+	sweep    sync.Mutex
+	edit     sync.Mutex
+	blocks   sync.Mutex
+	bits     sync.Mutex
+	nextID   uint64          // of a copy; edit
+	sweeping map[string]bool // blocks; files touched since GC began to look, nil without one
 
 	mu       sync.Mutex
 	closed   bool
