@@ -18,7 +18,7 @@ const looks = 4
 // answer sends hello, then answers the queue in order, and have-updates when
 // they are due. It returns nil when the peer has closed and all is answered.
 func (s *serving) answer(ctx context.Context) error {
-	if err := s.conn.send(&message{Hello: s.t.hello(s.link)}); err != nil {
+	if err := s.conn.send(&message{Hello: s.t.hello(s.class())}); err != nil {
 		return err
 	}
 	timer := time.NewTimer(0)

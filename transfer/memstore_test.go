@@ -94,7 +94,7 @@ type release struct {
 	manifest manifest.Block
 	files    []manifest.File
 	blocks   []manifest.Block // without the manifest
-	layouts  []*manifest.Layout
+	cuts     []manifest.Chunks
 	data     [][]byte
 }
 
@@ -124,7 +124,7 @@ func makeRelease(tb testing.TB, seed uint64, sizes ...int) *release {
 		}
 		f := manifest.File{Path: string(rune('a'+n)) + ".bin", Size: uint64(size), SHA256: manifest.SumDigest(data), Layout: lb.CID, Digests: root}
 		r.files = append(r.files, f)
-		r.layouts = append(r.layouts, l)
+		r.cuts = append(r.cuts, chunks)
 		r.data = append(r.data, data)
 		r.blocks = append(append(r.blocks, lb), blocks...)
 	}
@@ -144,11 +144,11 @@ func encode(tb testing.TB, v manifest.Validator) manifest.Block {
 
 // chunk returns chunk i of file n.
 func (r *release) chunk(n, i int) []byte {
-	off, length := r.layouts[n].Chunks().At(i)
+	off, length := r.cuts[n].At(i)
 	return r.data[n][off:][:length]
 }
 
-func (r *release) chunkCount(n int) int { return r.layouts[n].Chunks().Len() }
+func (r *release) chunkCount(n int) int { return r.cuts[n].Len() }
 
 // size returns the bytes of all files.
 func (r *release) size() (n uint64) {
