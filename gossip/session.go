@@ -44,8 +44,9 @@ type session struct {
 	asked   []trust.Fingerprint // in our last turn
 	wanting bool                // our last turn awaits an answer
 
-	offers []ask                      // what the other side lacks and has not asked for, with what it has
-	shown  map[trust.Fingerprint]bool // publishers whose head is or was offered as a contradiction
+	compared map[trust.Fingerprint]bool // publishers of which a difference has been dealt with, once
+	offers   []ask                      // what the other side lacks and has not asked for, with what it has
+	shown    map[trust.Fingerprint]bool // publishers whose head is or was offered as a contradiction
 
 	changed   map[trust.Fingerprint]bool // publishers that this session changed
 	taken     int                        // bytes taken in
@@ -63,7 +64,7 @@ type outgoing struct {
 func (g *Gossip) newSession(stream network.Stream) *session {
 	return &session{
 		g: g, with: stream.Conn().RemotePeer(), stream: stream, in: bufio.NewReader(patientReader{stream, g.params.turnTimeout}),
-		shown: make(map[trust.Fingerprint]bool), changed: make(map[trust.Fingerprint]bool),
+		compared: make(map[trust.Fingerprint]bool), shown: make(map[trust.Fingerprint]bool), changed: make(map[trust.Fingerprint]bool),
 	}
 }
 
@@ -184,9 +185,10 @@ func (s *session) compare(in *turn, out *outgoing) error {
 
 func (s *session) compareEntry(theirs entry) {
 	ours, pinned := s.vector.find(theirs.Publisher)
-	if !pinned || bytes.Equal(theirs.Digest, vector{ours}.part(s.salt)) {
+	if !pinned || s.compared[theirs.Publisher] || bytes.Equal(theirs.Digest, vector{ours}.part(s.salt)) {
 		return
 	}
+	s.compared[theirs.Publisher] = true
 	have := theirs.Have.have()
 	if newer(have, ours.have) {
 		s.wishes = append(s.wishes, theirs.Publisher)

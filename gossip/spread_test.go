@@ -2,6 +2,7 @@ package gossip
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -194,8 +195,8 @@ func TestForgedHeadIsNotForwarded(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(30 * time.Second)
-		if watch.heads != 0 {
-			t.Errorf("the node behind saw %d heads", watch.heads)
+		if n := watch.heads.Load(); n != 0 {
+			t.Errorf("the node behind saw %d heads", n)
 		}
 		bad := f.nodes[0].host.ID()
 		if until := f.nodes[1].gossip.parole.until(bad); !until.After(time.Now()) {
@@ -213,11 +214,11 @@ func TestForgedHeadIsNotForwarded(t *testing.T) {
 // watcher counts the heads that reach a node.
 type watcher struct {
 	*memoryState
-	heads int
+	heads atomic.Int64
 }
 
 func (w *watcher) CheckHead(h trust.Head) (trust.Verdict, error) {
-	w.heads++
+	w.heads.Add(1)
 	return w.memoryState.CheckHead(h)
 }
 

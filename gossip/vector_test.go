@@ -62,8 +62,8 @@ func TestRangesFindDifferences(t *testing.T) {
 		salt := []byte("saltsalt")
 		var got []trust.Fingerprint
 		sides := [2]*session{
-			{vector: a, salt: salt, theirs: salt, shown: map[trust.Fingerprint]bool{}},
-			{vector: b, salt: salt, theirs: salt, shown: map[trust.Fingerprint]bool{}},
+			{vector: a, salt: salt, theirs: salt, compared: map[trust.Fingerprint]bool{}, shown: map[trust.Fingerprint]bool{}},
+			{vector: b, salt: salt, theirs: salt, compared: map[trust.Fingerprint]bool{}, shown: map[trust.Fingerprint]bool{}},
 		}
 		said := &turn{Sections: []section{b.section(nil, salt)}}
 		for i := 0; len(said.Sections) > 0; i++ {
