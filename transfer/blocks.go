@@ -172,9 +172,11 @@ func (g *gatherer) get(ctx context.Context, cids []manifest.CID) error {
 	}()
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
+	var next time.Time // when another peer is asked beside those that are silent
 	for len(w.missing()) > 0 {
 		ready, again := g.scout.ready(func(id peer.ID) bool { return asking[id] })
-		if len(ready) > 0 && len(asking) < maxBlockSessions {
+		silent := !time.Now().Before(next)
+		if len(ready) > 0 && (len(asking) == 0 || silent && len(asking) < maxBlockSessions) {
 			id := ready[0]
 			for _, r := range ready {
 				if g.open[r] != nil {
@@ -188,8 +190,11 @@ func (g *gatherer) get(ctx context.Context, cids []manifest.CID) error {
 			}
 			delete(g.open, id)
 			asking[id] = true
+			again = time.Now().Add(s.link.pace().stall)         // then another one
 			go func() { results <- result{s, s.ask(ctx, w)} }() // joined above and below
-			again = time.Now().Add(s.link.pace().stall)
+		}
+		if len(asking) > 0 && next.After(time.Now()) && (again.IsZero() || next.Before(again)) {
+			again = next
 		}
 		if !again.IsZero() {
 			timer.Reset(time.Until(again))

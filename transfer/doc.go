@@ -1,3 +1,108 @@
-// Package transfer moves blocks and chunks between peers over
-// /dunlin/transfer/1.
+// Package transfer moves blocks and chunks between peers: the protocol
+// /dunlin/transfer/1, its client and its server.
+//
+// # Use
+//
+//	t, err := transfer.New(transfer.Config{Host: host, Store: store})
+//	go t.Run(ctx)                          // serves; owned by the caller
+//	err = t.Blocks(ctx, []manifest.CID{c}) // the manifest of a verified release
+//	err = t.Trees(ctx, files)              // layouts and digest trees
+//	store.Begin(…)
+//	err = t.Fetch(ctx, transfer.Job{Release: c, Files: files})
+//
+// All calls wait for peers as long as ctx lets them; peers may come and go. The
+// caller says what is wanted and has checked its signature; from there on
+// nothing is believed: each block is checked against its CID, each chunk
+// against its digest, before the store sees it.
+//
+// # Goals
+//
+//   - What is held is never asked for; what arrived is never asked for again.
+//     The store says what is held, so this survives a restart.
+//   - From any number of peers that hold parts, each byte comes once. Fetchers
+//     trade, so that a seed sends little more than one copy.
+//   - A link of any bandwidth and delay is kept full, and not more is asked of
+//     a peer than that takes.
+//   - A peer that lies, stalls, floods or vanishes costs its own share of time
+//     and memory, and nobody else's.
+//   - Small where little is to do: opening a session and refusing or answering
+//     one question takes a few hundred bytes.
+//
+// # Not goals
+//
+// Finding peers, choosing what to fetch, topics, signatures, budgets of links
+// and sites belong to other packages or come later. The streams of libp2p
+// already encrypt, authenticate and multiplex. Frames against a basis (deltas)
+// have their place in the format: a later version of hello allows a basis in
+// requests, and a frame names its basis itself (package codec).
+//
+// # Messages
+//
+// A session is one stream, opened by the peer that asks: one for each release
+// and peer, and short ones for blocks. Both sides write messages: a uvarint
+// length and a canonical dag-cbor map with a single key,
+//
+//	hello    {version, link, max_frame}  first message of both sides; neither waits for the other's
+//	want     {blocks: [CID…]}            client: send these blocks
+//	block    [bytes]                     server: answers the next CID wanted; a frame of so many
+//	                                     bytes follows, none if the block is not held
+//	open     {release, files: [FileID…]} client: files of this session, numbered from 0 up
+//	have     [file, ranges]              server: holds these chunks too; once after open, then as they arrive
+//	request  [file, ranges]              client: send these chunks
+//	frame    [file, chunk, bytes]        server: a frame of so many bytes follows
+//	cancel   [file, ranges]              client: do not send these any more
+//	fault    {code, file, chunks, retry, text}  server: refuses the chunks, or without chunks the session
+//
+// where ranges are [[from, to]…], to excluded. Codes: busy (come back after
+// retry seconds), not_held and corrupt (ask others for these chunks), gone (open
+// a new session if need be), malformed (you broke the protocol).
+//
+// A server answers in order: wants and requests one after the other, chunks in
+// the order of the request; each chunk asked for yields one frame or one fault,
+// or nothing if a cancel overtook it. So a client knows what must come next, and
+// anything else is a breach. A session may be closed by either side at any time
+// and means nothing: what arrived, arrived.
+//
+// Bounds: a message has 64 KiB, a want 256 CIDs, a session 4096 files, a set of
+// ranges 4096 spans, a frame the length of its chunk and a header; 1024 chunks
+// and blocks may be asked for and not answered yet.
+//
+// # Client
+//
+//	for each peer that is connected, speaks the protocol and is not on parole:
+//	    hello, open; on have: note who holds what
+//	    while something is missing:
+//	        while less is asked of it than twice its bandwidth × delay (64 KiB or
+//	        256 KiB at least, its part of the memory at most), request the chunks,
+//	        of those that are missing and asked of nobody,
+//	            that fewest peers hold;
+//	            among equals, if it is a seed: those in the own share;
+//	            then in order from where this session left off
+//	        leave to partial holders what they hold, if they keep up with the seed
+//	        nothing left to ask: ask for a chunk of a peer that has stalled (at
+//	        most 16 at once); who delivers first wins, the other gets a cancel
+//	    on frame: decode, check the digest, store
+//	    on bad bytes or a breach: drop the session, parole (doubling up to a day)
+//	    without progress (4 KiB) for too long: the same, for a shorter time
+//	    session over, for whatever reason: its chunks are free again
+//
+// The share: rendezvous hashing over the fetchers that are seen to hold a part;
+// see share.go. A store that does not take a chunk ends the whole fetch.
+//
+// # Server
+//
+//	busy beyond MaxSessions or MaxSessionsPerPeer; idle sessions give way
+//	one goroutine reads messages into the queue, another answers:
+//	    take memory from the peer's share (a quarter) and from the whole, in turn
+//	    read the chunk (the store verifies it), encode as the link deserves, write
+//	have-updates in batches of 5 ms (lan) to 5 s (satellite)
+//	a message not complete within 30 s, 64 KiB not taken within 20 s to 2 min,
+//	or nothing asked for within 10 min ends the session
+//
+// # Promises
+//
+// Memory is bounded by Config.MemoryBytes for each direction, plus one chunk for
+// each session, 64 KiB for each session served, 16 MiB of layouts, and 40 bytes
+// for each chunk of a release that is being fetched. No goroutine outlives Run.
+// A frame may come twice only in the endgame or after a cancel, and is counted.
 package transfer

@@ -10,8 +10,8 @@ var (
 	// ErrManifest says that the release's own blocks contradict each other:
 	// its publisher made it wrong, and no retry or other peer helps.
 	ErrManifest = errors.New("release is inconsistent")
-	// ErrConfig says which field of [Config] is wrong.
-	ErrConfig = errors.New("invalid transfer configuration")
+	// ErrConfig says which field of [Config] or [Job] is wrong.
+	ErrConfig = errors.New("invalid transfer configuration or job")
 	// ErrStopped says that [Transfer.Run] has ended or Fetch was called before
 	// it began; call again while Run runs.
 	ErrStopped = errors.New("transfer does not run")

@@ -20,7 +20,7 @@ const (
 
 // Job is one release to be fetched.
 type Job struct {
-	// Release is the CID of the manifest, for logs and errors.
+	// Release is the CID of the manifest, for peers, logs and errors; required.
 	Release manifest.CID
 	// Files are those to be completed; their layout and digest blocks must be
 	// in the store ([Transfer.Trees]) and the store must be ready to take their
@@ -37,6 +37,9 @@ type Job struct {
 // when ctx has ended (with its cause), or with ErrStore, ErrManifest or
 // ErrStopped.
 func (t *Transfer) Fetch(ctx context.Context, job Job) error {
+	if !job.Release.Defined() {
+		return fmt.Errorf("fetch: %w: no release", ErrConfig)
+	}
 	ctx, end, err := t.begin(ctx)
 	if err != nil {
 		return err

@@ -1,6 +1,7 @@
 package transfer
 
 import (
+	"maps"
 	"sync"
 
 	"github.com/dunlin-mesh/dunlin/manifest"
@@ -37,10 +38,13 @@ func (h *hub) unsubscribe(s *serving, ids []manifest.FileID) {
 	}
 }
 
+// changed calls the sessions without holding the lock: they hold their own
+// while they subscribe.
 func (h *hub) changed(id manifest.FileID) {
 	h.mu.Lock()
-	defer h.mu.Unlock()
-	for s, number := range h.byFile[id] {
+	sessions := maps.Clone(h.byFile[id])
+	h.mu.Unlock()
+	for s, number := range sessions {
 		s.stale(number)
 	}
 }

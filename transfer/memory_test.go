@@ -78,7 +78,9 @@ func TestMemoryIsBounded(t *testing.T) {
 	runtime.ReadMemStats(&before)
 	var peak uint64
 	done := make(chan error, 1)
-	go func() { done <- nodes[0].Fetch(within(t, 2*time.Minute), Job{Files: []manifest.File{file}}) }()
+	go func() {
+		done <- nodes[0].Fetch(within(t, 2*time.Minute), Job{Release: root, Files: []manifest.File{file}})
+	}()
 	for running := true; running; {
 		select {
 		case err := <-done:

@@ -34,9 +34,10 @@ func newPeers(parole time.Duration) peers {
 type peerRecord struct {
 	id       peer.ID
 	traffic  traffic
-	bad      int // times that it broke the rules
-	stalls   int // times in a row that it stalled
-	until    time.Time
+	bad      int       // times that it broke the rules
+	stalls   int       // times in a row that it stalled
+	until    time.Time // not asked before
+	refused  time.Time // not served before
 	seen     time.Time
 	users    int // sessions of either kind
 	link     Link
@@ -104,8 +105,16 @@ func (p *peers) pausedUntil(id peer.ID) time.Time {
 	return time.Time{}
 }
 
+// refuses says whether the peer is not to be served now.
+func (p *peers) refuses(r *peerRecord) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return time.Now().Before(r.refused)
+}
+
 // punish puts the peer on parole for a growing time and says whether why was a
-// reason to.
+// reason to. One that breaks the protocol is not served either; one that
+// stalls or has bad bytes may still need what is here.
 func (p *peers) punish(r *peerRecord, why error) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -120,8 +129,12 @@ func (p *peers) punish(r *peerRecord, why error) bool {
 	default:
 		return false
 	}
-	if until := time.Now().Add(pause); until.After(r.until) {
+	until := time.Now().Add(pause)
+	if until.After(r.until) {
 		r.until = until
+	}
+	if errors.Is(why, ErrProtocol) {
+		r.refused = r.until
 	}
 	return true
 }

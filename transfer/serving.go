@@ -112,7 +112,7 @@ func (t *Transfer) hello(link Link) *hello {
 func (t *Transfer) admit(s *serving) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if int(s.peer.sessions.Load()) >= t.cfg.MaxSessionsPerPeer || !t.peers.pausedUntil(s.peer.id).IsZero() {
+	if int(s.peer.sessions.Load()) >= t.cfg.MaxSessionsPerPeer || t.peers.refuses(s.peer) {
 		return false
 	}
 	if len(t.served) >= t.cfg.MaxSessions {

@@ -161,3 +161,67 @@ func TestSwarmOverNarrowUplink(t *testing.T) {
 		}
 	})
 }
+
+// TestHaveUpdates: a fetch that waits is told of chunks that its peer's store
+// comes to hold by other means.
+func TestHaveUpdates(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r := makeRelease(t, 24, 2<<20)
+		l := link{10 * mbit, 10 * time.Millisecond}
+		hosts := simHosts(t, l, l)
+		a := newNode(t, hosts[0], newMemStore())
+		b := newNode(t, hosts[1], r.seedBlocks(newMemStore()))
+		meet(t, a, b)
+		done := make(chan error, 1)
+		go func() { done <- b.Fetch(within(t, time.Hour), Job{Release: r.manifest.CID, Files: r.files}) }()
+		time.Sleep(time.Minute)
+		r.seed(a.store, nil)
+		start := time.Now()
+		a.Changed(r.files[0].ID())
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(start); took > 5*time.Second {
+			t.Errorf("took %s after the chunks were there", took)
+		}
+		a.stop()
+		b.stop()
+	})
+}
+
+// TestSeedBehindManyIdlePeers: peers that hold nothing do not keep the one that
+// does from being asked.
+func TestSeedBehindManyIdlePeers(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r := makeRelease(t, 25, 1<<20)
+		links := make([]link, maxFetchSessions+4)
+		for i := range links {
+			links[i] = link{10 * mbit, 10 * time.Millisecond}
+		}
+		hosts := simHosts(t, links...)
+		b := newNode(t, hosts[0], r.seedBlocks(newMemStore()))
+		nodes := []*node{b}
+		for _, h := range hosts[1:] {
+			n := newNode(t, h, newMemStore())
+			nodes = append(nodes, n)
+		}
+		last := nodes[len(nodes)-1]
+		r.seed(last.store, nil)
+		for _, n := range nodes[1 : len(nodes)-1] {
+			connect(t, n.host, b.host)
+		}
+		done := make(chan error, 1)
+		go func() { done <- b.Fetch(within(t, time.Hour), Job{Release: r.manifest.CID, Files: r.files}) }()
+		time.Sleep(time.Second)
+		if got := b.Stats().Fetching; got != maxFetchSessions {
+			t.Errorf("%d sessions, want %d", got, maxFetchSessions)
+		}
+		connect(t, last.host, b.host)
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+		for _, n := range nodes {
+			n.stop()
+		}
+	})
+}
