@@ -60,4 +60,4 @@ func (b *buffers) get(n int) *[]byte {
 // put takes a buffer of get back.
 func (b *buffers) put(p *[]byte) { b.pools[bufferClass(cap(*p))].Put(p) }
 
-var _ = [1]struct{}{}[codec.MaxFrameBytes>>22] // the largest frame fits the largest class
+const _ = uint(4<<20 - codec.MaxFrameBytes) // the largest frame fits the largest class

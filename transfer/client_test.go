@@ -153,17 +153,18 @@ func TestSlowClients(t *testing.T) {
 		name string
 		talk func(t *testing.T, c *conn)
 		most time.Duration
+		told bool
 	}{
-		{"nothing", func(*testing.T, *conn) {}, time.Minute},
+		{"nothing", func(*testing.T, *conn) {}, time.Minute, true},
 		{"half a message", func(t *testing.T, c *conn) {
 			mustSend(t, c, greeting())
 			_, _ = c.out.Write([]byte{100, 1, 2, 3})
 			_ = c.flush()
-		}, time.Minute},
-		{"idle", func(t *testing.T, c *conn) { mustSend(t, c, greeting(), opening(r)) }, idleSession + time.Minute},
+		}, time.Minute, true},
+		{"idle", func(t *testing.T, c *conn) { mustSend(t, c, greeting(), opening(r)) }, idleSession + time.Minute, true},
 		{"does not read", func(t *testing.T, c *conn) {
 			mustSend(t, c, greeting(), opening(r), &message{Request: &ranges{Chunks: manifest.NewRanges(0, r.chunkCount(0))}})
-		}, 10 * time.Minute},
+		}, 10 * time.Minute, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
@@ -184,6 +185,9 @@ func TestSlowClients(t *testing.T) {
 				time.Sleep(tt.most)
 				if n := a.Stats().Serving; n != 0 {
 					t.Errorf("%d sessions are still served", n)
+				}
+				if fault, err := untilEnd(c); tt.told && (fault == nil || fault.Code != faultGone) {
+					t.Errorf("told %+v (%v), want gone", fault, err)
 				}
 				a.stop()
 				b.stop()

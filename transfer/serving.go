@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"sync"
 	"time"
 
@@ -93,8 +94,8 @@ func (t *Transfer) serve(ctx context.Context, stream network.Stream) {
 	})
 	err := s.listen()
 	s.finish(err)
-	if err != nil && !errors.Is(err, ErrProtocol) {
-		cancel()
+	if err != nil && !tellable(err) {
+		cancel() // the stream is broken
 	}
 	writer.Wait()
 	cancel()
@@ -235,13 +236,22 @@ func (s *serving) cancel(c *ranges) {
 	s.queue = kept
 }
 
+// tellable says whether a session that ended with err can still be told why.
+func tellable(err error) bool {
+	return errors.Is(err, ErrProtocol) || errors.Is(stalled(err), ErrStalled)
+}
+
 // finish tells the writer that no more questions come, and why.
 func (s *serving) finish(err error) {
 	s.mu.Lock()
 	s.closed = true
-	if errors.Is(err, ErrProtocol) {
-		text := err.Error()
-		s.queue = []ask{{fault: &faultAt{Code: faultMalformed, Text: text[:min(len(text), maxText)]}}}
+	if tellable(err) {
+		fault := &faultAt{Code: faultGone, Text: "nothing came for too long"}
+		if errors.Is(err, ErrProtocol) {
+			text := err.Error()
+			fault = &faultAt{Code: faultMalformed, Text: strings.ToValidUTF8(text[:min(len(text), maxText)], "")}
+		}
+		s.queue = []ask{{fault: fault}}
 	}
 	s.mu.Unlock()
 	s.poke()
