@@ -123,7 +123,7 @@ func (s *Store) touchBlock(c manifest.CID) error {
 	if s.sweeping != nil {
 		s.sweeping[blockName(c)] = true
 	}
-	return s.dir.root.Chtimes(blockName(c), time.Time{}, s.now())
+	return s.dir.root.Chtimes(blockName(c), time.Time{}, s.cfg.Now())
 }
 
 // syncBlocks makes blocks durable that a release is about to refer to, and

@@ -55,9 +55,7 @@ func (s *Store) Chunk(ctx context.Context, id manifest.FileID, i int, buf []byte
 		}
 		data, err := s.readChunk(f, c, i, buf)
 		if err == nil {
-			for _, m := range c.owners {
-				s.use(m)
-			}
+			s.useOwners(c)
 			return data, nil
 		}
 		if errors.Is(err, ErrNotHeld) {
@@ -72,6 +70,16 @@ func (s *Store) Chunk(ctx context.Context, id manifest.FileID, i int, buf []byte
 		}
 	}
 	return nil, fmt.Errorf("store: chunk %d of file %s: %w", i, id, verdict)
+}
+
+// useOwners notes that every release that has the copy was read just now.
+func (s *Store) useOwners(c *fileCopy) {
+	c.mu.Lock()
+	owners := c.owners // replaced, never changed
+	c.mu.Unlock()
+	for _, m := range owners {
+		s.use(m)
+	}
 }
 
 // readChunk reads a chunk that is held and compares. A copy removed meanwhile is

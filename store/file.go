@@ -32,14 +32,14 @@ type fileCopy struct {
 	id       uint64
 	size     uint64
 	external string // absolute path outside the store, or empty
-	owners   []manifest.CID
 
 	mu      sync.Mutex
-	names   []string     // mu; relative to the store
-	held    bitmap       // mu, and changed only under Store.bits; durable chunks
-	count   heldCount    // as held
-	pending map[int]bool // mu; written, not durable yet
-	removed bool         // mu, and changed only under Store.bits
+	owners  []manifest.CID // mu; releases that have it; replaced, never changed
+	names   []string       // mu; relative to the store; replaced, never changed
+	held    bitmap         // mu, and changed only under Store.bits; durable chunks
+	count   heldCount      // as held
+	pending map[int]bool   // mu; written, not durable yet
+	removed bool           // mu, and changed only under Store.bits
 
 	// handle is held for reading while f is used, and for writing to open,
 	// close or replace it; so a removal waits for reads under way.
@@ -91,24 +91,7 @@ func (s *Store) useCopy(c *fileCopy, write bool, f func(*os.File) error) error {
 func (s *Store) openCopy(c *fileCopy, write bool) error {
 	c.handle.Lock()
 	defer c.handle.Unlock()
-	c.mu.Lock()
-	removed, names := c.removed, slices.Clone(c.names)
-	c.mu.Unlock()
-	if removed || len(names) == 0 {
-		return fmt.Errorf("file was removed meanwhile: %w", fs.ErrNotExist)
-	}
-	var f *os.File
-	var err error
-	switch {
-	case c.external != "" && write:
-		return fmt.Errorf("%s lies outside the store, which does not write to it: %w", c.external, fs.ErrPermission)
-	case c.external != "":
-		f, err = openRegular(c.external)
-	case write:
-		f, err = s.openForWriting(names[0], c.size)
-	default:
-		f, err = s.dir.open(names[0], os.O_RDONLY)
-	}
+	f, err := s.openNames(c, write)
 	if err != nil {
 		return err
 	}
@@ -117,6 +100,40 @@ func (s *Store) openCopy(c *fileCopy, write bool) error {
 	}
 	c.f, c.writable = f, write
 	return err
+}
+
+// openNames opens whichever of the copy's names is there. Names come and go
+// with releases meanwhile, so a failure counts only if they did not.
+func (s *Store) openNames(c *fileCopy, write bool) (f *os.File, err error) {
+	for {
+		c.mu.Lock()
+		removed, names := c.removed, c.names // replaced, never changed
+		c.mu.Unlock()
+		switch {
+		case removed || len(names) == 0:
+			return nil, fmt.Errorf("file was removed meanwhile: %w", fs.ErrNotExist)
+		case c.external != "" && write:
+			return nil, fmt.Errorf("%s lies outside the store, which does not write to it: %w", c.external, fs.ErrPermission)
+		case c.external != "":
+			return openRegular(c.external)
+		}
+		for _, name := range names {
+			if write {
+				f, err = s.openForWriting(name, c.size)
+			} else {
+				f, err = s.dir.open(name, os.O_RDONLY)
+			}
+			if err == nil || !errors.Is(err, fs.ErrNotExist) {
+				return f, err
+			}
+		}
+		c.mu.Lock()
+		same := !c.removed && slices.Equal(names, c.names)
+		c.mu.Unlock()
+		if same {
+			return nil, err
+		}
+	}
 }
 
 // openForWriting opens a file of ours, read-only as it may be, and makes it

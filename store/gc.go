@@ -76,7 +76,7 @@ func (s *Store) gcRelease(m manifest.CID) (*releaseRecord, error) {
 	defer s.edit.Unlock()
 	s.mu.Lock()
 	r, ok := s.releases[m]
-	ok = ok && !s.kept(m) && s.now().Unix()-r.used.Load() >= int64(s.cfg.Grace.Seconds())
+	ok = ok && !s.kept(m) && s.cfg.Now().Unix()-r.used.Load() >= int64(s.cfg.Grace.Seconds())
 	s.mu.Unlock()
 	if !ok {
 		return nil, nil
@@ -126,7 +126,7 @@ func (s *Store) removeOld(name string) (bool, error) {
 	if err != nil {
 		return false, ignore(err, fs.ErrNotExist)
 	}
-	if s.sweeping[name] || s.now().Sub(info.ModTime()) < s.cfg.Grace {
+	if s.sweeping[name] || s.cfg.Now().Sub(info.ModTime()) < s.cfg.Grace {
 		return false, nil
 	}
 	return true, s.dir.root.RemoveAll(name)

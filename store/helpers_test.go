@@ -6,11 +6,11 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -65,7 +65,7 @@ func newFixture(tb rapid.TB, model manifest.Model, version string, sequence uint
 	tb.Helper()
 	x := &fixture{data: data}
 	v := manifest.Variant{Name: "default", Format: "bytes"}
-	for _, path := range slices.Sorted(keysOf(data)) {
+	for _, path := range slices.Sorted(maps.Keys(data)) {
 		f, blocks := describeFile(tb, path, data[path], manifest.MinChunkBytes)
 		v.Files = append(v.Files, f)
 		x.blocks = append(x.blocks, blocks...)
@@ -254,7 +254,3 @@ type clock struct{ t time.Time }
 func newClock() *clock               { return &clock{time.Now()} }
 func (c *clock) now() time.Time      { return c.t }
 func (c *clock) add(d time.Duration) { c.t = c.t.Add(d) }
-
-func hasPrefix(names []string, prefix string) bool {
-	return slices.ContainsFunc(names, func(n string) bool { return strings.HasPrefix(n, prefix) })
-}

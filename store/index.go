@@ -126,7 +126,7 @@ func openIndex(dir string, log *slog.Logger) (ix index, err error) {
 			err = fmt.Errorf("store: open %s: %w (%v)", dir, ErrIndex, r)
 		}
 	}()
-	if err := checkTables(dir, opt); err != nil {
+	if err := errors.Join(removeEmptyLogs(dir), checkTables(dir, opt)); err != nil {
 		return index{}, fmt.Errorf("store: open %s: %w (%w)", dir, ErrIndex, err)
 	}
 	db, err := badger.Open(opt)

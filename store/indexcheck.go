@@ -38,6 +38,30 @@ func checkTables(dir string, opt badger.Options) error {
 	return nil
 }
 
+// removeEmptyLogs removes logs of no length. A crash between Badger's making one
+// and its giving it a length leaves it so; nothing can be in it, and Badger
+// refuses to open it (v4.9.6, memtable.go: openMemTables takes z.NewFile for a
+// failure).
+func removeEmptyLogs(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return ignore(err, fs.ErrNotExist)
+	}
+	for _, e := range entries {
+		if ext := filepath.Ext(e.Name()); ext != ".mem" && ext != ".vlog" {
+			continue
+		}
+		info, err := e.Info()
+		if err == nil && info.Mode().IsRegular() && info.Size() == 0 {
+			err = os.Remove(filepath.Join(dir, e.Name()))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func checkTable(name string, id uint64, opt badger.Options) (err error) {
 	defer func() {
 		if r := recover(); r != nil {

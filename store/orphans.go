@@ -113,7 +113,7 @@ func (s *Store) removeOrphan(name string) (bool, error) {
 	if err != nil {
 		return false, ignore(err, fs.ErrNotExist)
 	}
-	if s.now().Sub(info.ModTime()) < s.cfg.Grace {
+	if s.cfg.Now().Sub(info.ModTime()) < s.cfg.Grace {
 		return false, nil
 	}
 	s.mu.Lock()

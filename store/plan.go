@@ -2,6 +2,7 @@ package store
 
 import (
 	"fmt"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -123,5 +124,5 @@ func (s *Store) describe(r Release, targets []target) ([]manifest.CID, error) {
 		}
 		seen[id] = t.file.Size
 	}
-	return slices.SortedFunc(keysOf(needed), func(a, b manifest.CID) int { return strings.Compare(blockName(a), blockName(b)) }), nil
+	return slices.SortedFunc(maps.Keys(needed), func(a, b manifest.CID) int { return strings.Compare(blockName(a), blockName(b)) }), nil
 }

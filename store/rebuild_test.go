@@ -128,6 +128,23 @@ func testDamage(t *testing.T, from string, x *fixture) {
 	}
 }
 
+// A crash may leave a log that Badger made and had not given a length yet.
+func TestEmptyLogsOfTheIndex(t *testing.T) {
+	c := testConfig(t, t.TempDir())
+	s, err := Open(c)
+	must(t, err)
+	x := newFixture(t, "acme/vad", "1", 1, map[string][]byte{"m": noise(1, 300_000)})
+	keep(t, s, x)
+	must(t, s.Close())
+	for _, name := range []string{"00007.mem", "000009.vlog"} {
+		must(t, os.WriteFile(filepath.Join(c.Dir, "index", name), nil, 0o644))
+	}
+	s = open(t, c)
+	if !complete(t, s, x) {
+		t.Error("not complete")
+	}
+}
+
 // A rebuild that was broken off leaves a store that asks for another.
 func TestRebuildBrokenOff(t *testing.T) {
 	c := testConfig(t, t.TempDir())

@@ -67,11 +67,11 @@ func (s *Store) remove(rec *releaseRecord) error {
 
 // finishRemoval does steps 2 to 4, all or what is left of them.
 func (s *Store) finishRemoval(m manifest.CID, dir string) error {
-	trash := path.Join(trashDir, rand.Text())
-	if err := ignore(s.dir.root.Rename(dir, trash), fs.ErrNotExist); err != nil {
+	if err := s.removeNames(m, dir); err != nil {
 		return err
 	}
-	if err := s.removeNames(m, dir); err != nil {
+	trash := path.Join(trashDir, rand.Text())
+	if err := ignore(s.dir.root.Rename(dir, trash), fs.ErrNotExist); err != nil {
 		return err
 	}
 	if err := s.dir.root.RemoveAll(trash); err != nil {

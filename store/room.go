@@ -82,6 +82,16 @@ type occupancy struct {
 	owners map[manifest.CID]bool
 }
 
+// goesWith says whether every owner is among those.
+func (o occupancy) goesWith(gone []manifest.CID) bool {
+	for m := range o.owners {
+		if !slices.Contains(gone, m) {
+			return false
+		}
+	}
+	return true
+}
+
 // occupied lists the store's files on disk. A file that is to grow to its size
 // counts as if it had.
 func (s *Store) occupied() ([]occupancy, error) {
@@ -176,7 +186,7 @@ func (s *Store) makeRoom(ctx context.Context, what string, need uint64, onDisk b
 		victims = victims[1:]
 		freed = 0
 		for _, o := range owned {
-			if !slices.ContainsFunc(keys(o.owners), func(m manifest.CID) bool { return !slices.Contains(gone, m) }) {
+			if o.goesWith(gone) {
 				freed += o.bytes
 			}
 		}
@@ -196,14 +206,6 @@ func (s *Store) makeRoom(ctx context.Context, what string, need uint64, onDisk b
 		}
 	}
 	return nil
-}
-
-func keys(m map[manifest.CID]bool) []manifest.CID {
-	out := make([]manifest.CID, 0, len(m))
-	for k := range m {
-		out = append(out, k)
-	}
-	return out
 }
 
 // evictable lists the releases that nothing keeps, least recently used first.

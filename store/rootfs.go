@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -46,7 +47,7 @@ func (d folder) sync(name string) error {
 func (d folder) mkdirs(name string) error {
 	at := ""
 	for part := range strings.SplitSeq(name, "/") {
-		parent := cmpDot(at)
+		parent := cmp.Or(at, ".")
 		at = path.Join(at, part)
 		info, err := d.root.Lstat(at)
 		switch {
@@ -65,13 +66,6 @@ func (d folder) mkdirs(name string) error {
 		}
 	}
 	return nil
-}
-
-func cmpDot(name string) string {
-	if name == "" {
-		return "."
-	}
-	return name
 }
 
 // open opens the regular file name; a symbolic link, folder or device is an
