@@ -15,11 +15,14 @@ type Chunks struct {
 //	    a tensor of at least Chunk bytes is large; a segment begins at 0 and at
 //	    the start of every large tensor, and ends where the next one begins
 //	    a segment is cut every 2·Chunk bytes from its start; a rest shorter
-//	    than Chunk stays with the piece before it
+//	    than Chunk/4 stays with the piece before it
 //
 // So a chunk begins at every large tensor, small tensors and the bytes between
-// share chunks, every chunk but a file's first has Chunk to 3·Chunk bytes, and
-// digests of 32 bytes stay under 0.05 % of the file. Call Validate first.
+// share chunks, and none has more than 2¼·Chunk bytes. A segment has at least
+// Chunk bytes (but a file's first), and one of n pieces at least (2n-1¾)·Chunk,
+// so digests of 32 bytes stay under 0.05 % of the file. The small rest keeps
+// the bytes behind a tensor, which change when the graph is edited, out of the
+// tensor's own chunks. Call Validate first.
 func (l *Layout) Chunks() Chunks {
 	if len(l.Cuts) > 0 {
 		ends := make([]uint64, len(l.Cuts))
@@ -43,7 +46,7 @@ func (l *Layout) Chunks() Chunks {
 
 // appendCuts cuts the segment from start to end.
 func appendCuts(ends []uint64, start, end, chunk uint64) []uint64 {
-	for end-start >= 3*chunk {
+	for end-start >= 2*chunk+chunk/4 {
 		start += 2 * chunk
 		ends = append(ends, start)
 	}

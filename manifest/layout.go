@@ -23,8 +23,8 @@ type Layout struct {
 	// Schema is 1.
 	Schema int `cbor:"schema" json:"schema"`
 	// Format is what the chunker took the file for: "onnx", "safetensors",
-	// "gguf", "tflite", "npy", "npz", "zip", "array" (headerless, by hint) or
-	// "bytes".
+	// "onnx-data" (tensors of a model beside it), "gguf", "tflite", "npy",
+	// "npz", "zip", "array" (headerless, by hint) or "bytes".
 	Format string `cbor:"format" json:"format"`
 	// Size is the file's length in bytes.
 	Size uint64 `cbor:"size" json:"size"`

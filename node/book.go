@@ -30,8 +30,8 @@ const (
 type book struct {
 	path string
 
-	mu    sync.Mutex // owns the rest
-	peers map[peer.ID]bookPeer
+	mu    sync.Mutex          // owns the rest
+	peers map[string]bookPeer // by the text form of the peer ID
 	dirty bool
 }
 
@@ -41,7 +41,7 @@ type bookPeer struct {
 }
 
 func openBook(dir string, log *slog.Logger) *book {
-	b := &book{path: filepath.Join(dir, bookName), peers: make(map[peer.ID]bookPeer)}
+	b := &book{path: filepath.Join(dir, bookName), peers: make(map[string]bookPeer)}
 	data, err := os.ReadFile(b.path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return b
@@ -51,7 +51,7 @@ func openBook(dir string, log *slog.Logger) *book {
 	}
 	if err != nil {
 		log.Warn("address book is unreadable, starting a new one", slog.Any("error", err))
-		b.peers = make(map[peer.ID]bookPeer)
+		b.peers = make(map[string]bookPeer)
 	}
 	return b
 }
@@ -69,10 +69,10 @@ func (b *book) remember(id peer.ID, addrs []multiaddr.Multiaddr, now time.Time) 
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.peers[id] = bookPeer{Addresses: texts[:min(len(texts), maxBookAddresses)], LastSeen: now.UTC().Truncate(time.Second)}
+	b.peers[id.String()] = bookPeer{Addresses: texts[:min(len(texts), maxBookAddresses)], LastSeen: now.UTC().Truncate(time.Second)}
 	b.dirty = true
 	for len(b.peers) > maxBookPeers {
-		oldest := id
+		oldest := id.String()
 		for other, p := range b.peers {
 			if p.LastSeen.Before(b.peers[oldest].LastSeen) {
 				oldest = other
@@ -87,7 +87,11 @@ func (b *book) all() []peer.AddrInfo {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	out := make([]peer.AddrInfo, 0, len(b.peers))
-	for id, p := range b.peers {
+	for text, p := range b.peers {
+		id, err := peer.Decode(text)
+		if err != nil {
+			continue // a hint that is damaged is no hint
+		}
 		info := peer.AddrInfo{ID: id}
 		for _, text := range p.Addresses {
 			if a, err := multiaddr.NewMultiaddr(text); err == nil {
@@ -98,7 +102,9 @@ func (b *book) all() []peer.AddrInfo {
 			out = append(out, info)
 		}
 	}
-	slices.SortFunc(out, func(x, y peer.AddrInfo) int { return b.peers[y.ID].LastSeen.Compare(b.peers[x.ID].LastSeen) })
+	slices.SortFunc(out, func(x, y peer.AddrInfo) int {
+		return b.peers[y.ID.String()].LastSeen.Compare(b.peers[x.ID.String()].LastSeen)
+	})
 	return out
 }
 
@@ -106,7 +112,7 @@ func (b *book) all() []peer.AddrInfo {
 func (b *book) lastSeen(id peer.ID) time.Time {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.peers[id].LastSeen
+	return b.peers[id.String()].LastSeen
 }
 
 // save makes the book durable if it changed.

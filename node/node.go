@@ -110,6 +110,11 @@ func Open(o Options) (_ *Node, err error) {
 	if err != nil {
 		return nil, err
 	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, n.trust.Close())
+		}
+	}()
 	if n.rules, err = loadRules(o.Dir); err != nil {
 		return nil, err
 	}
@@ -157,7 +162,7 @@ func Rebuild(ctx context.Context, dir string, log *slog.Logger, progress func(by
 
 // Close closes the home. Call it once, after Run has returned.
 func (n *Node) Close() error {
-	return errors.Join(n.activator.Close(), n.store.Close())
+	return errors.Join(n.activator.Close(), n.trust.Close(), n.store.Close())
 }
 
 // ID returns the node's peer ID.

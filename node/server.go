@@ -91,7 +91,7 @@ func (n *Node) serve(ctx context.Context) error {
 		return err
 	}
 	group, ctx := errgroup.WithContext(ctx)
-	serveHTTP(ctx, group, socket, n.Handler())
+	serveHTTP(ctx, group, socket, n.Handler(), n.log)
 	if n.config.Metrics != "" {
 		var listen net.ListenConfig
 		listener, err := listen.Listen(ctx, "tcp", n.config.Metrics)
@@ -100,17 +100,19 @@ func (n *Node) serve(ctx context.Context) error {
 		}
 		mux := http.NewServeMux()
 		mux.Handle("GET /metrics", promhttp.HandlerFor(n.metrics, promhttp.HandlerOpts{}))
-		serveHTTP(ctx, group, listener, mux)
+		serveHTTP(ctx, group, listener, mux, n.log)
 	}
 	return group.Wait()
 }
 
 // serveHTTP runs a server in group until ctx ends; calls under way are then
 // cancelled and given a moment to say so.
-func serveHTTP(ctx context.Context, group *errgroup.Group, listener net.Listener, handler http.Handler) {
+func serveHTTP(ctx context.Context, group *errgroup.Group, listener net.Listener, handler http.Handler, log *slog.Logger) {
 	server := &http.Server{
 		Handler:           handler,
 		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       time.Minute,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 		BaseContext:       func(net.Listener) context.Context { return ctx },
 	}
 	group.Go(func() error {

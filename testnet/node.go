@@ -20,6 +20,7 @@ import (
 const (
 	startPatience = 60 * time.Second // a home may have to be recovered, a model loaded
 	stopPatience  = 20 * time.Second
+	untilPatience = 2 * time.Minute
 	pollInterval  = 10 * time.Millisecond
 )
 
@@ -109,8 +110,11 @@ func (n *Node) Start(ctx context.Context) (err error) {
 	return n.Until(ctx, "it answers", func(s api.Status) bool { return s.Running })
 }
 
-// Until asks the running node for its status until want is true of it.
+// Until asks the running node for its status until want is true of it, for two
+// minutes at most.
 func (n *Node) Until(ctx context.Context, what string, want func(api.Status) bool) error {
+	ctx, cancel := context.WithTimeout(ctx, untilPatience)
+	defer cancel()
 	tick := time.NewTicker(pollInterval)
 	defer tick.Stop()
 	for {

@@ -79,21 +79,17 @@ func (e *env) open() (*node.Node, error) {
 // newRuntime makes the engine and the prober. A node that cannot run models is
 // no failure: its engine says why.
 func newRuntime(config node.Config) (modelrt.Engine, modelrt.Prober, error) {
-	var environ []string
-	if config.OnnxRuntime != "" {
-		environ = append(environ, "DUNLIN_ONNXRUNTIME="+config.OnnxRuntime)
-	}
-	prober, err := modelrt.NewProber(modelrt.ProberConfig{Env: environ})
-	if err != nil {
+	engine, err := onnx.New(onnx.Config{LibraryPath: config.OnnxRuntime})
+	switch {
+	case config.NoRuntime:
+		engine = modelrt.NoEngine(errors.New("no_runtime is set in config.json"))
+	case errors.Is(err, modelrt.ErrNoRuntime):
+		engine = modelrt.NoEngine(err)
+	case err != nil:
 		return nil, nil, err
 	}
-	if config.NoRuntime {
-		return modelrt.NoEngine(errors.New("no_runtime is set in config.json")), prober, nil
-	}
-	engine, err := onnx.New(onnx.Config{LibraryPath: config.OnnxRuntime})
-	if errors.Is(err, modelrt.ErrNoRuntime) {
-		return modelrt.NoEngine(err), prober, nil
-	}
+	// The child tries the very library that this process will use.
+	prober, err := modelrt.NewProber(modelrt.ProberConfig{Env: []string{"DUNLIN_ONNXRUNTIME=" + engine.Info().LibraryPath}})
 	return engine, prober, err
 }
 

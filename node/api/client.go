@@ -30,7 +30,8 @@ func Dial(ctx context.Context, dir string) (*Client, bool) {
 		return nil, false
 	}
 	_ = conn.Close()
-	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+	// A connection a call: clients come and go, and nobody closes them.
+	transport := &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return dialer.DialContext(ctx, "unix", path)
 	}}
 	return &Client{&http.Client{Transport: transport}}, true
