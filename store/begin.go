@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"path"
-	"slices"
 
 	"github.com/dunlin-mesh/dunlin/manifest"
 )
@@ -24,7 +23,8 @@ import (
 // release is begun all the same, and the error says so.
 //
 // Errors: ErrNotHeld names the block that is missing, ErrMismatch says what does
-// not fit, ErrFull how much is needed; after these nothing has changed.
+// not fit, ErrFull how much is needed; after these nothing that was held is lost,
+// and Begin may be called again.
 func (s *Store) Begin(ctx context.Context, r Release, variants []string) error {
 	if err := r.Validate(); err != nil {
 		return fmt.Errorf("store: begin: %w", err)
@@ -65,8 +65,16 @@ func (s *Store) begin(ctx context.Context, r Release, variants []string) error {
 	if err != nil {
 		return err
 	}
-	if err := s.make(ctx, r, all, targets, twins); err != nil {
+	changes, err := s.make(ctx, r, all, targets, twins)
+	if err != nil {
 		return err
+	}
+	for _, ch := range changes {
+		if ch.found {
+			if _, err := s.findChunks(ctx, ch.id, ch.rec, nil); err != nil {
+				return err
+			}
+		}
 	}
 	if err := s.fillAll(ctx, targets); err != nil {
 		return err
@@ -79,13 +87,13 @@ func (s *Store) begin(ctx context.Context, r Release, variants []string) error {
 //	crash before the release is in the index:  its folder is an orphan, which
 //	                                           the next Begin takes over or GC removes
 //	crash before its files are:                files without a name in the index,
-//	                                           which the next Begin replaces
-func (s *Store) make(ctx context.Context, r Release, variants []string, targets []target, twins map[manifest.FileID]uint64) error {
+//	                                           which the next Begin takes over
+func (s *Store) make(ctx context.Context, r Release, variants []string, targets []target, twins map[manifest.FileID]uint64) ([]change, error) {
 	s.edit.Lock()
 	defer s.edit.Unlock()
 	rec, err := s.recordFor(r)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for i, t := range targets {
 		targets[i].name = path.Join(rec.Dir, t.variant, t.file.Path)
@@ -96,26 +104,26 @@ func (s *Store) make(ctx context.Context, r Release, variants []string, targets 
 	for _, t := range targets {
 		ok, err := s.settled(r.Manifest, t)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if ok {
 			continue
 		}
 		missing = append(missing, t)
-		if _, twin := twins[t.file.ID()]; twin || making[t.file.ID()] {
+		if _, twin := twins[t.file.ID()]; twin || making[t.file.ID()] || s.leftover(t) {
 			continue
 		}
 		making[t.file.ID()] = true
 		_, old, err := s.insideCopy(t.file.ID())
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if old == nil {
 			need += t.file.Size
 		}
 	}
 	if err := s.makeRoom(ctx, r.String(), need, false); err != nil {
-		return err
+		return nil, err
 	}
 	for _, v := range variants {
 		if _, ok := rec.variant(v); !ok {
@@ -123,7 +131,7 @@ func (s *Store) make(ctx context.Context, r Release, variants []string, targets 
 		}
 	}
 	if err := s.writeRelease(rec); err != nil {
-		return err
+		return nil, err
 	}
 	return s.makeFiles(r.Manifest, missing, twins)
 }
@@ -180,125 +188,4 @@ func (s *Store) insideCopy(id manifest.FileID) (uint64, *copyRecord, error) {
 		}
 	}
 	return 0, nil, nil
-}
-
-// makeFiles makes the targets' files, or names for files that are here, and
-// notes them in the index once they are durable.
-func (s *Store) makeFiles(m manifest.CID, targets []target, twins map[manifest.FileID]uint64) error {
-	var changes []change
-	made := make(map[manifest.FileID]change)
-	folders := make(map[string]bool)
-	for _, t := range targets {
-		if err := s.replaceName(m, t); err != nil {
-			return err
-		}
-		if err := s.dir.mkdirs(path.Dir(t.name)); err != nil {
-			return err
-		}
-		folders[path.Dir(t.name)] = true
-		ch, err := s.makeFile(t, made, twins)
-		if err != nil {
-			return err
-		}
-		made[t.file.ID()] = ch
-		changes = append(changes, ch)
-	}
-	for name := range folders {
-		if err := s.dir.sync(name); err != nil {
-			return err
-		}
-	}
-	if err := s.apply(m, changes); err != nil {
-		return err
-	}
-	for _, ch := range made {
-		if err := s.indexDigests(ch.id, ch.rec); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// replaceName frees a target's name from what it stood for before. A file in
-// place keeps it for now, since its chunks are still to be taken; see retire.
-func (s *Store) replaceName(m manifest.CID, t target) error {
-	id, rec, err := s.copyOf(m, t.variant, t.file.Path)
-	if err == nil && rec.External == "" {
-		err = s.unname(id, rec, t.name)
-	}
-	if err = ignore(err, errNoKey); err != nil {
-		return err
-	}
-	return s.clearName(t.name)
-}
-
-// retireAll lets go of files in place that other files have replaced.
-func (s *Store) retireAll(m manifest.CID, targets []target) error {
-	s.edit.Lock()
-	defer s.edit.Unlock()
-	for _, t := range targets {
-		id, _, err := s.copyOf(m, t.variant, t.file.Path)
-		if err == nil {
-			err = s.retire(t.file.ID(), t.name, id)
-		}
-		if err = ignore(err, errNoKey); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// retire takes a name from every copy in place of a file but one. Callers hold
-// edit.
-func (s *Store) retire(id manifest.FileID, name string, but uint64) error {
-	ids, err := s.index.ids(filePrefix(id))
-	if err != nil {
-		return err
-	}
-	for _, n := range ids {
-		rec := &copyRecord{}
-		err := s.index.record(copyKey(keyCopy, n), rec)
-		if err == nil && n != but && rec.External != "" && slices.Contains(rec.Names, name) {
-			err = s.unname(n, rec, name)
-		}
-		if err = ignore(err, errNoKey); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// makeFile makes one target's file: a name of one made just now, of the same
-// file in another release, of a file of the same bytes; or a new one.
-func (s *Store) makeFile(t target, made map[manifest.FileID]change, twins map[manifest.FileID]uint64) (change, error) {
-	id := t.file.ID()
-	if ch, ok := made[id]; ok && s.linkName(ch.rec, t.name) {
-		ch.rec.Names = append(ch.rec.Names, t.name)
-		return change{target: t, id: ch.id, rec: ch.rec}, nil
-	}
-	number, old, err := s.insideCopy(id)
-	if err != nil {
-		return change{}, err
-	}
-	if old != nil && s.linkName(old, t.name) {
-		old.Names = append(slices.Clone(old.Names), t.name)
-		return change{target: t, id: number, rec: old}, nil
-	}
-	chunks, _, err := s.chunksOf(id, t.file.Size, s.readBlock)
-	if err != nil {
-		return change{}, err
-	}
-	number, rec := s.newCopy(t.file, chunks.Len())
-	rec.Names = []string{t.name}
-	if twin, ok := twins[id]; ok {
-		var other copyRecord
-		err := s.index.record(copyKey(keyCopy, twin), &other)
-		if err == nil && s.linkName(&other, t.name) {
-			return change{target: t, id: number, rec: rec, complete: true}, nil
-		}
-		if err = ignore(err, errNoKey); err != nil {
-			return change{}, err
-		}
-	}
-	return change{target: t, id: number, rec: rec}, s.createFile(t.name, t.file.Size)
 }

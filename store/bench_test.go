@@ -126,7 +126,7 @@ func BenchmarkPublish(b *testing.B) {
 	b.Run("sha256sum", func(b *testing.B) {
 		b.SetBytes(benchBytes)
 		for b.Loop() {
-			if err := exec.Command("sha256sum", path).Run(); err != nil {
+			if err := exec.CommandContext(b.Context(), "sha256sum", path).Run(); err != nil {
 				b.Skipf("SKIP: no sha256sum: %v", err)
 			}
 		}

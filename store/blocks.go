@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path"
 	"time"
@@ -96,7 +97,7 @@ func (s *Store) readBlock(c manifest.CID) ([]byte, error) {
 		return nil, fmt.Errorf("block %s: %w", c, err)
 	}
 	if err != nil {
-		s.log.Warn("removed a rotten block", "block", c.String(), "err", err)
+		s.log.Warn("removed a rotten block", slog.String("block", c.String()), slog.Any("err", err))
 		if err := s.dir.root.RemoveAll(name); err != nil {
 			return nil, fmt.Errorf("block %s: %w: %w", c, ErrCorrupt, err)
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"log/slog"
 	"os"
 
 	"github.com/dunlin-mesh/dunlin/manifest"
@@ -135,7 +136,7 @@ func (s *Store) markMissing(f *file, c *fileCopy, i int, why error) error {
 		}
 		c.mu.Unlock()
 	}
-	s.log.Warn("a chunk rotted and is missing again", "file", name, "chunk", i, "err", why)
+	s.log.Warn("a chunk rotted and is missing again", slog.String("file", name), slog.Int("chunk", i), slog.Any("err", why))
 	if s.cfg.OnCorrupt != nil {
 		s.cfg.OnCorrupt(f.id, i)
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 
 	"golang.org/x/sync/errgroup"
@@ -30,7 +31,7 @@ func (s *Store) commitLoop() {
 		}
 		err := s.commit(batch)
 		if err != nil {
-			s.log.Warn("commit failed", "chunks", len(batch), "err", err)
+			s.log.Warn("commit failed", slog.Int("chunks", len(batch)), slog.Any("err", err))
 		}
 		if s.commits.finish(batch, err) {
 			for _, p := range batch {
@@ -145,7 +146,7 @@ func (s *Store) finishCopy(f *file, c *fileCopy) {
 		err = c.closeHandle()
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		s.log.Warn("make a complete file read-only", "file", f.id.String(), "err", err)
+		s.log.Warn("make a complete file read-only", slog.String("file", f.id.String()), slog.Any("err", err))
 	}
 }
 

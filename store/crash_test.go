@@ -70,7 +70,7 @@ func TestKillNine(t *testing.T) {
 // returns how many bytes it said that it had put.
 func runChild(t *testing.T, exe, dir string, after time.Duration) (put int, done bool) {
 	t.Helper()
-	cmd := exec.Command(exe, "-test.run=^TestKillNine$")
+	cmd := exec.CommandContext(t.Context(), exe, "-test.run=^TestKillNine$")
 	cmd.Env = append(os.Environ(), "DUNLIN_STORE_CRASH_DIR="+dir)
 	out, err := cmd.StdoutPipe()
 	must(t, err)

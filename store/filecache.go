@@ -4,6 +4,7 @@ import (
 	"container/list"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 
 	"github.com/dunlin-mesh/dunlin/manifest"
@@ -93,7 +94,7 @@ func (s *Store) closeFilesOf(files []*file) {
 	for _, old := range files {
 		for _, c := range old.snapshot() {
 			if err := c.closeHandle(); err != nil {
-				s.log.Warn("close", "file", old.id.String(), "err", err)
+				s.log.Warn("close", slog.String("file", old.id.String()), slog.Any("err", err))
 			}
 		}
 	}

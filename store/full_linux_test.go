@@ -17,7 +17,7 @@ func runTest(t *testing.T, name, env string) {
 	t.Helper()
 	exe, err := os.Executable()
 	must(t, err)
-	cmd := exec.Command(exe, "-test.run=^"+name+"$")
+	cmd := exec.CommandContext(t.Context(), exe, "-test.run=^"+name+"$")
 	cmd.Env = append(os.Environ(), env)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Errorf("%v\n%s", err, out)

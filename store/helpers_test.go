@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"maps"
 	"math/rand/v2"
@@ -106,7 +105,7 @@ func noise(seed uint64, n int) []byte {
 
 func testConfig(tb rapid.TB, dir string) Config {
 	tb.Helper()
-	return Config{Dir: dir, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))}
+	return Config{Dir: dir, Logger: slog.New(slog.DiscardHandler)}
 }
 
 func open(tb testing.TB, c Config) *Store {

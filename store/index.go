@@ -247,11 +247,11 @@ func (ix index) bulk(f func(set func(k, v []byte) error, del func(k []byte) erro
 type badgerLog struct{ log *slog.Logger }
 
 func (l badgerLog) Errorf(format string, args ...any) {
-	l.log.Error("index", "detail", fmt.Sprintf(format, args...))
+	l.log.Error("index", slog.String("detail", fmt.Sprintf(format, args...)))
 }
 
 func (l badgerLog) Warningf(format string, args ...any) {
-	l.log.Warn("index", "detail", fmt.Sprintf(format, args...))
+	l.log.Warn("index", slog.String("detail", fmt.Sprintf(format, args...)))
 }
 func (badgerLog) Infof(string, ...any)  {}
 func (badgerLog) Debugf(string, ...any) {}

@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"os"
+	"path/filepath"
+	"strconv"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -24,10 +26,11 @@ func TestModel(t *testing.T) {
 		newFixture(t, "acme/vad", "2", 2, map[string][]byte{"w": edited, "t": noise(2, 3000)}),
 		newFixture(t, "acme/tts", "1", 1, map[string][]byte{"w": noise(3, 400_000), "deep/er/w": base}),
 	}
+	root, runs := t.TempDir(), 0
 	rapid.Check(t, func(t *rapid.T) {
-		dir, err := os.MkdirTemp("", "dunlin-store-model")
-		must(t, err)
-		defer os.RemoveAll(dir)
+		runs++
+		dir := filepath.Join(root, strconv.Itoa(runs))
+		defer func() { must(t, os.RemoveAll(dir)) }()
 		m := &machine{xs: xs, dir: dir, begun: map[int]bool{}, pinned: map[int]bool{}, held: map[manifest.FileID]map[int]bool{}}
 		m.open(t)
 		defer func() { must(t, m.s.Close()) }()

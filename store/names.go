@@ -30,7 +30,7 @@ type change struct {
 	id       uint64
 	rec      *copyRecord
 	complete bool // a new copy that has every chunk
-
+	found    bool // a new copy whose file was there: its chunks are to be found
 }
 
 // newCopy makes the record of a copy of a file whose layout has that many

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"io/fs"
+	"log/slog"
 	"path"
 	"slices"
 	"strings"
@@ -62,8 +63,8 @@ func (s *Store) releaseFolders() (folders, strays []string, err error) {
 	return level, strays, nil
 }
 
-// strayFiles lists what lies in a release's folder and has no name in the
-// index.
+// strayFiles lists what lies in a release's folder, has no name in the index and
+// is none of the release's files. Where the manifest is gone nobody can tell.
 func (s *Store) strayFiles(m manifest.CID, dir string) (out []string, err error) {
 	prefix := releaseKey(keyName, m)
 	known := map[string]bool{path.Join(dir, releaseName): true}
@@ -73,6 +74,23 @@ func (s *Store) strayFiles(m manifest.CID, dir string) (out []string, err error)
 	})
 	if err != nil {
 		return nil, err
+	}
+	rec, ok := s.release(m)
+	if !ok {
+		return nil, nil // removed meanwhile
+	}
+	mf, err := s.manifestOf(rec.Release)
+	if err != nil {
+		return nil, ignore(err, ErrNotHeld)
+	}
+	for _, v := range rec.Variants {
+		targets, err := targetsOf(dir, mf, v.Name)
+		if err != nil {
+			return nil, err
+		}
+		for _, t := range targets {
+			known[t.name] = true // Begin takes it over
+		}
 	}
 	err = fs.WalkDir(s.dir.root.FS(), dir, func(name string, d fs.DirEntry, err error) error {
 		if err == nil && !d.IsDir() && !known[name] {
@@ -126,7 +144,7 @@ func (s *Store) removeOrphan(name string) (bool, error) {
 			return false, ignore(err, errNoKey)
 		}
 	} else if rec, err := s.readRelease(name); err == nil && len(rec.Pins) > 0 {
-		s.log.Warn("left a pinned release that the index does not know: run `dunlin fsck --rebuild`", "folder", name)
+		s.log.Warn("left a pinned release that the index does not know: run `dunlin fsck --rebuild`", slog.String("folder", name))
 		return false, nil
 	}
 	trash := path.Join(trashDir, rand.Text())

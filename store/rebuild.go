@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path"
 	"path/filepath"
@@ -16,9 +17,9 @@ import (
 // again from the release files, the blocks and the files, all of which it reads:
 // a chunk is held if the bytes at its place have its digest. Releases keep
 // their variants, pins and files in place; wants lie in files anyway. A release
-// whose manifest block is gone keeps its record, and the next Begin, after the
-// block came back, finds the files' chunks by reading them. If it is broken off
-// it must be run again. Errors: ErrLocked.
+// some of whose blocks are gone keeps its record and its files, and the next
+// Begin, after the blocks came back, takes the files over by reading them. If it
+// is broken off it must be run again. Errors: ErrLocked.
 func Rebuild(ctx context.Context, c Config, o FsckOptions) (FsckReport, error) {
 	report := FsckReport{}
 	s, err := openFiles(c)
@@ -87,7 +88,7 @@ func (s *Store) rebuild(ctx context.Context, o FsckOptions, report *FsckReport) 
 			err = errors.New("another folder has the same manifest")
 		}
 		if err != nil {
-			s.log.Warn("left a folder without a release", "folder", dir, "err", err)
+			s.log.Warn("left a folder without a release", slog.String("folder", dir), slog.Any("err", err))
 			report.BadReleases = append(report.BadReleases, dir)
 			continue
 		}
@@ -171,55 +172,8 @@ func (s *Store) rebuildFile(ctx context.Context, m manifest.CID, t target, exter
 	if err := s.indexDigests(id, rec); err != nil {
 		return err
 	}
-	return s.findChunks(ctx, id, rec, o, report)
-}
-
-// findChunks reads a copy and notes the chunks that are right.
-func (s *Store) findChunks(ctx context.Context, id uint64, rec *copyRecord, o FsckOptions, report *FsckReport) error {
-	f, err := s.file(rec.File)
-	if err != nil {
-		return err
-	}
-	defer s.drop(f)
-	buf := make([]byte, manifest.MaxChunkBytes)
-	for _, c := range f.snapshot() {
-		if c.id != id {
-			continue
-		}
-		var good []put
-		for i := range f.chunks.Len() {
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-			_, n := f.chunks.At(i)
-			if _, err := s.readRaw(f, c, i, buf); err == nil {
-				good = append(good, put{f, c, i, n})
-			} else if !errors.Is(err, ErrCorrupt) {
-				return err
-			}
-			if o.Progress != nil {
-				o.Progress(int64(n))
-			}
-		}
-		if len(good) > 0 && c.external == "" { // a crash may have left them in memory only
-			if err := s.useCopy(c, false, datasync); err != nil {
-				return err
-			}
-		}
-		report.Chunks += len(good)
-		for len(good) > 0 {
-			n := min(len(good), maxBatch)
-			for _, p := range good[:n] {
-				report.Bytes += uint64(p.bytes)
-			}
-			if err := s.noteHeld(map[*fileCopy][]put{c: good[:n]}); err != nil {
-				return err
-			}
-			good = good[n:]
-		}
-		if c.external == "" {
-			s.finishCopy(f, c)
-		}
-	}
-	return nil
+	got, err := s.findChunks(ctx, id, rec, o.Progress)
+	report.Chunks += got.chunks
+	report.Bytes += uint64(got.bytes)
+	return err
 }

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/dunlin-mesh/dunlin/manifest"
 )
 
 // With the index gone Open says what to do, and Rebuild brings everything back:
@@ -122,6 +124,51 @@ func testDamage(t *testing.T, from string, x *fixture) {
 			s := open(t, testConfig(t, dir))
 			if !complete(t, s, x) {
 				t.Error("not complete after the rebuild")
+			}
+			fsckClean(t, s)
+		})
+	}
+}
+
+// With blocks gone too a rebuild cannot know what the files are. They stay, GC
+// leaves them alone, and once the blocks came back nothing is fetched again.
+func TestRebuildWithoutBlocks(t *testing.T) {
+	for name, lose := range map[string]func(x *fixture) []manifest.CID{
+		"manifest": func(x *fixture) []manifest.CID { return []manifest.CID{x.Manifest} },
+		"layout":   func(x *fixture) []manifest.CID { return []manifest.CID{x.file("m").Layout} },
+		"all": func(x *fixture) (out []manifest.CID) {
+			for _, b := range x.blocks {
+				out = append(out, b.CID)
+			}
+			return out
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := testConfig(t, t.TempDir())
+			c.Grace = 1 // a nanosecond
+			s, err := Open(c)
+			must(t, err)
+			x := newFixture(t, "acme/vad", "1", 1, map[string][]byte{"m": noise(1, 500_000), "n": noise(2, 10)})
+			keep(t, s, x)
+			must(t, s.Pin(x.Manifest, PinFollowed))
+			must(t, s.Close())
+			for _, b := range lose(x) {
+				must(t, ignore(os.Remove(filepath.Join(c.Dir, filepath.FromSlash(blockName(b)))), os.ErrNotExist))
+			}
+			report, err := Rebuild(t.Context(), c, FsckOptions{})
+			must(t, err)
+			if report.Releases != 1 || report.MissingBlocks == 0 || len(report.Orphans) != 0 {
+				t.Errorf("rebuild: %+v", report)
+			}
+			s = open(t, c)
+			_, err = s.GC(t.Context())
+			must(t, err)
+			begin(t, s, x)
+			if n := putMissing(t, s, x); n != 0 {
+				t.Errorf("%d bytes were missing", n)
+			}
+			if !complete(t, s, x) {
+				t.Error("not complete")
 			}
 			fsckClean(t, s)
 		})

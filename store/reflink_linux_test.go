@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"context"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,12 +19,12 @@ func TestReflink(t *testing.T) {
 	must(t, os.WriteFile(image, nil, 0o644))
 	must(t, os.Truncate(image, 512<<20))
 	for _, args := range [][]string{{"mkfs.xfs", "-q", "-m", "reflink=1", image}, {"mount", "-o", "loop", image, dir}} {
-		if out, err := exec.Command(args[0], args[1:]...).CombinedOutput(); err != nil {
+		if out, err := exec.CommandContext(t.Context(), args[0], args[1:]...).CombinedOutput(); err != nil {
 			t.Skipf("SKIP: reflinks cannot be tried here: %s: %v %s", args[0], err, out)
 		}
 	}
 	t.Cleanup(func() {
-		if out, err := exec.Command("umount", dir).CombinedOutput(); err != nil {
+		if out, err := exec.CommandContext(context.Background(), "umount", dir).CombinedOutput(); err != nil {
 			t.Errorf("umount: %v %s", err, out)
 		}
 	})
@@ -34,7 +35,7 @@ func TestReflink(t *testing.T) {
 	source := filepath.Join(dir, "source")
 	must(t, os.Mkdir(source, 0o755))
 	must(t, os.WriteFile(filepath.Join(source, "m"), data, 0o644))
-	must(t, exec.Command("sync", "-f", dir).Run())
+	must(t, exec.CommandContext(t.Context(), "sync", "-f", dir).Run())
 
 	before, err := freeBytes(dir)
 	must(t, err)
@@ -47,7 +48,7 @@ func TestReflink(t *testing.T) {
 	if !complete(t, s, x) || !complete(t, s, y) {
 		t.Error("not complete")
 	}
-	must(t, exec.Command("sync", "-f", dir).Run())
+	must(t, exec.CommandContext(t.Context(), "sync", "-f", dir).Run())
 	after, err := freeBytes(dir)
 	must(t, err)
 	if took := int64(before) - int64(after); took > 8<<20 {

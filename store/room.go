@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"math"
 	"path"
 	"slices"
@@ -200,7 +201,7 @@ func (s *Store) makeRoom(ctx context.Context, what string, need uint64, onDisk b
 			return err
 		}
 		rec, _ := s.release(m)
-		s.log.Info("removed a release to make room", "release", rec.Release.String(), "for", what)
+		s.log.Info("removed a release to make room", slog.String("release", rec.Release.String()), slog.String("for", what))
 		if err := s.remove(rec); err != nil {
 			return err
 		}

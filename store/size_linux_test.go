@@ -29,7 +29,7 @@ func TestMemoryAndDisk(t *testing.T) {
 	exe, err := os.Executable()
 	must(t, err)
 	dir := t.TempDir()
-	cmd := exec.Command(exe, "-test.run=^TestMemoryAndDisk$", fmt.Sprintf("-test.short=%v", testing.Short()))
+	cmd := exec.CommandContext(t.Context(), exe, "-test.run=^TestMemoryAndDisk$", fmt.Sprintf("-test.short=%v", testing.Short()))
 	cmd.Env = append(os.Environ(), "DUNLIN_STORE_SIZE_DIR="+dir)
 	out, err := cmd.CombinedOutput()
 	if err != nil {

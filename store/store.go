@@ -146,7 +146,7 @@ func (s *Store) openFolders() (err error) {
 			return err
 		}
 		if n > 0 {
-			s.log.Info("removed leftovers", "folder", name, "entries", n)
+			s.log.Info("removed leftovers", slog.String("folder", name), slog.Int("entries", n))
 		}
 	}
 	return nil

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"path"
 	"slices"
 	"strings"
@@ -128,7 +129,7 @@ func (s *Store) loadWants() error {
 			err = errors.New("stands under another release's name")
 		}
 		if err != nil || len(s.wants) >= MaxReleases {
-			s.log.Warn("dropped a want", "file", name, "err", err)
+			s.log.Warn("dropped a want", slog.String("file", name), slog.Any("err", err))
 			if err := s.dir.root.RemoveAll(name); err != nil {
 				return fmt.Errorf("store: %w", err)
 			}
