@@ -141,6 +141,9 @@ func (n *Node) storeConfig() store.Config {
 	c := storeConfig(n.dir, n.config, n.log)
 	c.OnCorrupt = func(id manifest.FileID, i int) {
 		n.log.Warn("a chunk on disk is rotten, fetching it again", slog.String("file", id.String()), slog.Int("chunk", i))
+		if net := n.net.Load(); net != nil {
+			net.transfer.Changed(id)
+		}
 		n.poke()
 	}
 	return c

@@ -94,6 +94,9 @@ func (n *Node) fetch(ctx context.Context, net *online, w want, m *manifest.Manif
 	for _, f := range files {
 		total += f.Size
 	}
+	for _, f := range files { // some chunks may have been here, in other files
+		net.transfer.Changed(f.ID())
+	}
 	n.tell(w, entry{state: api.StateFetching, total: total})
 	err := net.transfer.Fetch(ctx, transfer.Job{
 		Release: w.Manifest, Files: files,

@@ -99,7 +99,7 @@ func (n *Node) publish(ctx context.Context, req api.PublishRequest, out *api.Wri
 	if err := n.store.Pin(release.Manifest, store.PinPublished); err != nil {
 		return api.PublishResult{}, err
 	}
-	if err := n.announce(ctx, signer); err != nil {
+	if err := n.announce(ctx, signer, parts); err != nil {
 		return api.PublishResult{}, err
 	}
 	if err := n.unpinOldPublished(req.Model); err != nil {
@@ -112,9 +112,9 @@ func (n *Node) publish(ctx context.Context, req api.PublishRequest, out *api.Wri
 	}, nil
 }
 
-// announce makes the registry believe what the signer signed, and tells the
-// mesh if the node is running.
-func (n *Node) announce(ctx context.Context, signer *trust.Signer) error {
+// announce makes the registry believe what the signer signed and, if the node
+// is running, tells peers what is held here and the mesh what is new.
+func (n *Node) announce(ctx context.Context, signer *trust.Signer, parts []*part) error {
 	fp := signer.Fingerprint()
 	if update, ok := signer.Update(n.trust.Have(fp)); ok {
 		if _, err := n.trust.Apply(fp, update); err != nil {
@@ -125,6 +125,11 @@ func (n *Node) announce(ctx context.Context, signer *trust.Signer) error {
 	net, err := n.running()
 	if err != nil {
 		return nil // whoever this node meets once it is up learns of it then
+	}
+	for _, p := range parts {
+		for _, f := range p.files {
+			net.transfer.Changed(f.ID())
+		}
 	}
 	return net.gossip.Announce(ctx, signer.Head())
 }

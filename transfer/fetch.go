@@ -102,11 +102,7 @@ func (t *Transfer) plan(files []manifest.File) (*plan, error) {
 		if len(manifest.NewRanges(0, c.chunks.Len()).Minus(held)) == 0 {
 			continue
 		}
-		digests, err := manifest.LoadDigests(f.Digests, c.chunks.Len(), t.cfg.Store.Block)
-		if err != nil {
-			return nil, fmt.Errorf("file %q: %w", f.Path, manifestError(err))
-		}
-		p.add(planFile{id: f.ID(), chunks: c.chunks, digests: digests}, held)
+		p.add(planFile{id: f.ID(), chunks: c.chunks}, held)
 	}
 	p.ready()
 	return p, nil

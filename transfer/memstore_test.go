@@ -77,6 +77,9 @@ func (s *memStore) PutChunk(_ context.Context, id manifest.FileID, i int, data [
 			return err
 		}
 	}
+	if sum, err := s.digest(id, i); err != nil || sum != manifest.SumDigest(data) {
+		return errors.Join(manifest.ErrContent, err)
+	}
 	if s.chunks[id] == nil {
 		s.chunks[id] = map[int][]byte{}
 	}
@@ -85,6 +88,29 @@ func (s *memStore) PutChunk(_ context.Context, id manifest.FileID, i int, data [
 	}
 	s.chunks[id][i] = append([]byte(nil), data...)
 	return nil
+}
+
+// digest returns what chunk i of the file must hash to. The caller holds mu.
+func (s *memStore) digest(id manifest.FileID, i int) (manifest.Digest, error) {
+	get := func(c manifest.CID) ([]byte, error) {
+		if data, ok := s.blocks[c]; ok {
+			return data, nil
+		}
+		return nil, errNotHeld
+	}
+	data, err := get(id.Layout)
+	if err != nil {
+		return manifest.Digest{}, err
+	}
+	var l manifest.Layout
+	if err := manifest.Decode(data, &l); err != nil {
+		return manifest.Digest{}, err
+	}
+	digests, err := manifest.LoadDigests(id.Digests, l.Chunks().Len(), get)
+	if err != nil {
+		return manifest.Digest{}, err
+	}
+	return digests[i], nil
 }
 
 func (s *memStore) Flush(context.Context) error { return nil }

@@ -34,10 +34,9 @@ type plan struct {
 
 // planFile is a file with something missing. Immutable.
 type planFile struct {
-	id      manifest.FileID
-	chunks  manifest.Chunks
-	digests []manifest.Digest
-	base    int // slot of chunk 0
+	id     manifest.FileID
+	chunks manifest.Chunks
+	base   int // slot of chunk 0
 }
 
 // slot is a chunk.

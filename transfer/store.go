@@ -27,10 +27,12 @@ type Holder interface {
 type Keeper interface {
 	// PutBlock stores a block, whose CID was verified.
 	PutBlock(manifest.Block) error
-	// PutChunk stores chunk i of the file, whose digest was verified. It may
-	// return before the chunk is durable, keeps no reference to data, and may
-	// block to bound what is not durable yet. An error ends the fetch: the
-	// store is full or broken.
+	// PutChunk compares data with the digest of chunk i of the file and stores
+	// it. Bytes that do not match are refused with an error that wraps
+	// manifest.ErrContent; the peer that sent them is then left alone. PutChunk
+	// may return before the chunk is durable, keeps no reference to data, and
+	// may block to bound what is not durable yet. Any other error ends the
+	// fetch: the store is full or broken.
 	PutChunk(ctx context.Context, id manifest.FileID, i int, data []byte) error
 	// Flush returns when everything put before is durable and readable.
 	Flush(ctx context.Context) error
