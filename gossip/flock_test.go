@@ -13,6 +13,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/dunlin-mesh/dunlin/internal/raced"
+
 	"github.com/libp2p/go-libp2p"
 	pubsub "github.com/libp2p/go-libp2p-pubsub"
 	pb "github.com/libp2p/go-libp2p-pubsub/pb"
@@ -28,7 +30,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	if raced {
+	if raced.Enabled {
 		runtime.GOMAXPROCS(1) // https://go.dev/issue/78156
 	}
 	os.Exit(m.Run())

@@ -170,7 +170,7 @@ func TestHostileResponder(t *testing.T) {
 					io.Copy(io.Discard, s)
 				})
 				err := f.nodes[0].gossip.Sync(t.Context(), bad.host.ID())
-				if test.want == context.DeadlineExceeded {
+				if errors.Is(test.want, context.DeadlineExceeded) {
 					if err == nil || f.nodes[0].gossip.parole.until(bad.host.ID()).After(time.Now()) {
 						t.Errorf("error %v, want one without parole", err)
 					}

@@ -17,7 +17,7 @@ import (
 // pubsub, but not to the test.
 func leftovers() (stacks []string) {
 	buf := make([]byte, 8<<20)
-	for _, stack := range strings.Split(string(buf[:runtime.Stack(buf, true)]), "\n\n") {
+	for stack := range strings.SplitSeq(string(buf[:runtime.Stack(buf, true)]), "\n\n") {
 		ours := strings.Contains(stack, "go-libp2p-pubsub") || strings.Contains(stack, "dunlin/gossip.")
 		if ours && !strings.Contains(stack, "testing.tRunner") {
 			stacks = append(stacks, stack)

@@ -7,6 +7,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/dunlin-mesh/dunlin/internal/raced"
+
 	"github.com/dunlin-mesh/dunlin/trust"
 )
 
@@ -208,7 +210,7 @@ type witness struct {
 
 func (w *witness) Apply(fp trust.Fingerprint, u trust.Update) (bool, error) {
 	changed, err := w.memoryState.Apply(fp, u)
-	if err == trust.ErrEquivocation {
+	if errors.Is(err, trust.ErrEquivocation) {
 		w.contradictions.Add(1)
 	}
 	return changed, err
@@ -237,7 +239,7 @@ func TestSessionsRecur(t *testing.T) {
 // What an idle topic costs: nothing but the first greeting. The doc comment of
 // Preset has the figures.
 func TestIdleCost(t *testing.T) {
-	if raced {
+	if raced.Enabled {
 		t.Skip("figures for bytes: hours of virtual time, too slow with the race detector")
 	}
 	const nodes = 4

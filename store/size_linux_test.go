@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/dunlin-mesh/dunlin/internal/raced"
 	"github.com/dunlin-mesh/dunlin/manifest"
 )
 
@@ -18,6 +19,9 @@ import (
 // -short) in a process of its own and looks at the peak of its resident memory
 // and at what the store takes on disk: 1.01 times the release at most.
 func TestMemoryAndDisk(t *testing.T) {
+	if raced.Enabled {
+		t.Skip("SKIP: the race detector takes memory of its own; this test runs again without it")
+	}
 	size := 1 << 30
 	if testing.Short() {
 		size = 64 << 20

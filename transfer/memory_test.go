@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/dunlin-mesh/dunlin/internal/raced"
 	"github.com/dunlin-mesh/dunlin/manifest"
 )
 
@@ -41,6 +42,9 @@ func (s *patternStore) PutChunk(_ context.Context, _ manifest.FileID, i int, _ [
 // TestMemoryIsBounded: a fetch of any size takes a few MiB on both ends
 // together; here 512 MiB from two peers in one process with them.
 func TestMemoryIsBounded(t *testing.T) {
+	if raced.Enabled {
+		t.Skip("SKIP: the race detector takes memory of its own; this test runs again without it")
+	}
 	if testing.Short() {
 		t.Skip("SKIP: moves 512 MiB; run without -short")
 	}

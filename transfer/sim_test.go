@@ -6,12 +6,14 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/dunlin-mesh/dunlin/internal/raced"
 )
 
 // bubble runs f in virtual time.
 func bubble(t *testing.T, f func(t *testing.T)) {
 	t.Helper()
-	if raceEnabled { // golang/go#78156
+	if raced.Enabled { // golang/go#78156
 		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	}
 	synctest.Test(t, f)

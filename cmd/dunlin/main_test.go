@@ -14,6 +14,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/dunlin-mesh/dunlin/node/api"
+	"github.com/dunlin-mesh/dunlin/runtime/onnx/onnxtest"
 )
 
 func TestMain(m *testing.M) {
@@ -44,15 +45,17 @@ func TestStories(t *testing.T) {
 			if corpus := corpusDir(); corpus != "" {
 				e.Setenv("CORPUS", corpus)
 			}
-			if lib := os.Getenv("DUNLIN_ONNXRUNTIME"); lib != "" {
-				e.Setenv("DUNLIN_ONNXRUNTIME", lib)
-			}
-			return nil
+			e.Setenv("DUNLIN_ONNXRUNTIME", onnxtest.Find())
+			e.Setenv("zeros512", zeros(1, 512))
+			e.Setenv("zeros256", zeros(2, 1, 128))
+			return os.WriteFile(filepath.Join(e.WorkDir, "broken.onnx"), []byte(unknownOperator), 0o600)
 		},
 		Condition: func(cond string) (bool, error) {
 			switch cond {
 			case "corpus":
 				return corpusDir() != "", nil
+			case "ort":
+				return onnxtest.Find() != "", nil
 			}
 			return false, fmt.Errorf("unknown condition %q", cond)
 		},
@@ -60,6 +63,20 @@ func TestStories(t *testing.T) {
 			"up": up, "down": down, "address": address, "flip": flip, "truncate": truncate,
 		},
 	})
+}
+
+// unknownOperator is a well-formed ONNX model of one node that no runtime knows.
+const unknownOperator = "\b\b:=\n\x16\n\x01x\x12\x01y\"\x0eNoSuchOperator\x12\x01gZ\x0f\n\x01x\x12\n\n\b\b\x01\x12\x04\n\x02\b\x01" +
+	"b\x0f\n\x01y\x12\n\n\b\b\x01\x12\x04\n\x02\b\x01B\x02\x10\x11"
+
+// zeros is a tensor of f32 zeros as the command line takes it.
+func zeros(shape ...int) string {
+	n, dims := 1, make([]string, len(shape))
+	for i, dim := range shape {
+		n *= dim
+		dims[i] = fmt.Sprint(dim)
+	}
+	return `{"dtype":"f32","shape":[` + strings.Join(dims, ",") + `],"data":[` + strings.TrimSuffix(strings.Repeat("0,", n), ",") + `]}`
 }
 
 // running are the nodes of one script, by home.

@@ -11,29 +11,35 @@ import (
 	"github.com/dunlin-mesh/dunlin/runtime/onnx/ortlib"
 )
 
-// Library returns the absolute path of the library: $DUNLIN_ONNXRUNTIME, or
-// what `make setup` put under build/ of the checkout around the test's folder.
-// It skips the test, saying so, where there is none.
-func Library(tb testing.TB) string {
-	tb.Helper()
+// Find returns the absolute path of the library: $DUNLIN_ONNXRUNTIME, or what
+// `make setup` put under build/ of the checkout around the working folder;
+// empty where there is none.
+func Find() string {
 	if path := os.Getenv(ortlib.EnvPath); path != "" {
 		return path
 	}
+	lib, ok := ortlib.Pinned(runtime.GOOS, runtime.GOARCH)
 	wd, err := os.Getwd()
-	if err != nil {
-		tb.Fatal(err)
+	if !ok || err != nil {
+		return ""
 	}
-	if lib, ok := ortlib.Pinned(runtime.GOOS, runtime.GOARCH); ok {
-		for at := wd; ; at = filepath.Dir(at) {
-			path := filepath.Join(at, "build", lib.RelPath())
-			if _, err := os.Stat(path); err == nil {
-				return path
-			}
-			if at == filepath.Dir(at) {
-				break
-			}
+	for at := wd; ; at = filepath.Dir(at) {
+		path := filepath.Join(at, "build", lib.RelPath())
+		if _, err := os.Stat(path); err == nil {
+			return path
+		}
+		if at == filepath.Dir(at) {
+			return ""
 		}
 	}
-	tb.Skipf("SKIP: no ONNX Runtime library: run `make setup`, or set %s", ortlib.EnvPath)
-	return ""
+}
+
+// Library is Find, and skips the test, saying so, where there is none.
+func Library(tb testing.TB) string {
+	tb.Helper()
+	path := Find()
+	if path == "" {
+		tb.Skipf("SKIP: no ONNX Runtime library: run `make setup`, or set %s", ortlib.EnvPath)
+	}
+	return path
 }
