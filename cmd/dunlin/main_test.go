@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -48,7 +49,9 @@ func TestStories(t *testing.T) {
 			e.Setenv("DUNLIN_ONNXRUNTIME", onnxtest.Find())
 			e.Setenv("zeros512", zeros(1, 512))
 			e.Setenv("zeros256", zeros(2, 1, 128))
-			return os.WriteFile(filepath.Join(e.WorkDir, "broken.onnx"), []byte(unknownOperator), 0o600)
+			return errors.Join(
+				os.WriteFile(filepath.Join(e.WorkDir, "broken.onnx"), []byte(unknownOperator), 0o600),
+				os.WriteFile(filepath.Join(e.WorkDir, "lies.gguf"), []byte("GGUF\x03\x00\x00\x00"+strings.Repeat("\xff", 16)), 0o600))
 		},
 		Condition: func(cond string) (bool, error) {
 			switch cond {
