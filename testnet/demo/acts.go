@@ -17,7 +17,10 @@ import (
 	"github.com/dunlin-mesh/dunlin/testnet"
 )
 
-const model = "acme/vad"
+const (
+	model    = "acme/vad"
+	slowLink = 400_000 // bytes a second, b's way to the publisher
+)
 
 // arrival is a release at a node.
 type arrival struct{ node, version string }
@@ -28,6 +31,7 @@ type demo struct {
 	rootFile string
 
 	publisher, a, b, carrier, far *testnet.Node
+	slow                          *testnet.Link // b's only way to the publisher
 
 	mu      sync.Mutex // owns took
 	took    map[arrival]time.Duration
@@ -42,7 +46,7 @@ func (d *demo) runners() []*testnet.Node { return []*testnet.Node{d.publisher, d
 func (d *demo) build(ctx context.Context) (err error) {
 	step("mesh: a publisher and four nodes, five processes")
 	d.outputs = make(map[string]map[string][]float64)
-	if d.publisher, err = d.start(ctx, "publisher", nil); err != nil {
+	if d.publisher, err = d.start(ctx, "publisher", ""); err != nil {
 		return err
 	}
 	if _, err := d.publisher.Run(ctx, "publisher", "create", "acme"); err != nil {
@@ -65,7 +69,18 @@ func (d *demo) build(ctx context.Context) (err error) {
 		{&d.carrier, "carrier", &d.publisher, "carry"},
 		{&d.far, "far", &d.carrier, "follow"},
 	} {
-		if *next.node, err = d.start(ctx, next.name, *next.via); err != nil {
+		via, err := (*next.via).Status(ctx)
+		if err != nil {
+			return err
+		}
+		at := via.Addresses[0]
+		if next.node == &d.b {
+			if d.slow, err = testnet.NewLink(ctx, at, slowLink); err != nil {
+				return err
+			}
+			at = d.slow.Address()
+		}
+		if *next.node, err = d.start(ctx, next.name, at); err != nil {
 			return err
 		}
 		if _, err := (*next.node).Run(ctx, "trust", "add", d.rootFile); err != nil {
@@ -78,15 +93,11 @@ func (d *demo) build(ctx context.Context) (err error) {
 	return nil
 }
 
-// start makes and starts a node that knows one other, or none.
-func (d *demo) start(ctx context.Context, name string, via *testnet.Node) (*testnet.Node, error) {
+// start makes and starts a node that knows where one other is, or none.
+func (d *demo) start(ctx context.Context, name, bootstrap string) (*testnet.Node, error) {
 	args := []string{"--preset", "lan", "--site", name}
-	if via != nil {
-		s, err := via.Status(ctx)
-		if err != nil {
-			return nil, err
-		}
-		args = append(args, "--bootstrap", s.Addresses[0])
+	if bootstrap != "" {
+		args = append(args, "--bootstrap", bootstrap)
 	}
 	n, err := d.fleet.Add(ctx, name, args...)
 	if err != nil {
@@ -136,42 +147,60 @@ func (d *demo) first(ctx context.Context) error {
 	return d.infer(ctx, d.versions[0])
 }
 
-// second updates everyone; b is killed as soon as it is at work on the update,
-// and started again when the others are done.
+// second updates everyone; b, whose link is slow, is killed in the middle of
+// the update, and started again when the others are done.
 func (d *demo) second(ctx context.Context) error {
-	step("first update: b is killed (kill -9) while it fetches")
+	step("first update: b is killed (kill -9) while it fetches over its slow link")
 	v, since := d.versions[1], time.Now()
-	var held uint64
-	killed := make(chan error, 1)
-	go func() {
-		killed <- errors.Join(d.b.Until(ctx, "it is at work on the update", func(s api.Status) bool {
-			i := slices.IndexFunc(s.Models, func(m api.Model) bool { return m.Model == model })
-			if i < 0 || s.Models[i].Latest == nil || s.Models[i].Latest.Version != v.name {
-				return false
-			}
-			held = s.Models[i].HeldBytes
-			return true
-		}), d.b.Kill())
-	}()
 	if err := d.publish(ctx, v); err != nil {
 		return err
 	}
-	if err := <-killed; err != nil {
+	err := d.b.Until(ctx, "it is in the middle of the update", func(s api.Status) bool {
+		m, ok := find(s)
+		return ok && m.Latest != nil && m.Latest.Version == v.name && m.HeldBytes > m.TotalBytes/4
+	})
+	if err != nil {
 		return err
 	}
-	fmt.Printf("   b was killed after it heard of the update; it said it held %d bytes of it\n", held)
+	if err := d.b.Kill(); err != nil {
+		return err
+	}
+	var s api.Status
+	if err := d.b.JSON(ctx, &s, "status"); err != nil {
+		return err
+	}
+	m, _ := find(s)
+	fmt.Printf("   b is dead; on its disk are %d of %d bytes of the update, and %s is active\n", m.HeldBytes, m.TotalBytes, m.Active.Version)
+	if m.HeldBytes == 0 || m.HeldBytes >= m.TotalBytes || m.Active.Version != d.versions[0].name {
+		return errors.New("b was not killed in the middle of the update")
+	}
 	if err := d.wait(ctx, v, since, d.publisher, d.a, d.carrier, d.far); err != nil {
 		return err
 	}
-	fmt.Println("   everyone else has it; b is started again")
+	fmt.Println("   everyone else has the update; b is started again")
 	since = time.Now()
+	before := d.slow.Bytes()
 	if err := d.b.Start(ctx); err != nil {
 		return err
 	}
 	if err := d.wait(ctx, v, since, d.b); err != nil {
 		return err
 	}
+	missing, passed := int64(m.TotalBytes-m.HeldBytes), d.slow.Bytes()-before
+	fmt.Printf("   b lacked %d bytes, %d passed its link: what had arrived was not asked for again\n", missing, passed)
+	if passed > missing+missing/20+64<<10 {
+		return errors.New("b fetched again what it had")
+	}
 	return d.infer(ctx, v)
+}
+
+// find returns what a status says about the model.
+func find(s api.Status) (api.Model, bool) {
+	i := slices.IndexFunc(s.Models, func(m api.Model) bool { return m.Model == model })
+	if i < 0 {
+		return api.Model{}, false
+	}
+	return s.Models[i], true
 }
 
 func (d *demo) third(ctx context.Context) error {

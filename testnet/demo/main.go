@@ -6,7 +6,7 @@
 // only if all of it held.
 //
 //	publisher ── a
-//	    │   └─── b        killed during the first update
+//	    │   └─── b        over a slow link; killed during the first update
 //	    └─────── carrier ── far   far never meets the publisher
 package main
 
@@ -63,6 +63,11 @@ func run(ctx context.Context, binary, models string, keep bool) (err error) {
 		}
 	}()
 	d := &demo{fleet: fleet, versions: versions, rootFile: filepath.Join(dir, "acme.root"), took: map[arrival]time.Duration{}}
+	defer func() {
+		if d.slow != nil {
+			err = errors.Join(err, d.slow.Close())
+		}
+	}()
 	for _, act := range []func(context.Context) error{d.build, d.first, d.second, d.third, d.check, d.table} {
 		if err := act(ctx); err != nil {
 			return err
