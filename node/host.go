@@ -54,7 +54,8 @@ func newHost(c Config, key crypto.PrivKey, counter *metrics.BandwidthCounter, lo
 	muxer.MaxStreamWindowSize = streamWindow
 	options := []libp2p.Option{
 		libp2p.Identity(key),
-		libp2p.Transport(tcp.NewTCPTransport),
+		// Two nodes on one port would take each other's callers.
+		libp2p.Transport(tcp.NewTCPTransport, tcp.DisableReuseport()),
 		libp2p.Transport(libp2pquic.NewTransport),
 		libp2p.Muxer(yamux.ID, &muxer),
 		libp2p.ChainOptions(security...),

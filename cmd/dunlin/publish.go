@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 
 	"github.com/dunlin-mesh/dunlin/internal/durable"
 	"github.com/dunlin-mesh/dunlin/manifest"
@@ -81,7 +80,7 @@ func (c publisherExportCmd) Run(e *env) error {
 }
 
 type publishCmd struct {
-	Path    string `arg:"" help:"Model file, or folder of files." type:"existingpath"`
+	Path    string `arg:"" help:"Model file, or folder of files." type:"path"`
 	Model   string `required:"" help:"Name of the model, publisher/name." placeholder:"P/N"`
 	Version string `required:"" help:"Version for people; one version has one content for ever." placeholder:"V"`
 	Variant string `help:"Name of this build of the model." default:"default"`
@@ -109,12 +108,11 @@ Exit codes: 0 done, 1 failed (a malformed file, a version that is taken), 2 wron
 
 // Run publishes.
 func (c publishCmd) Run(e *env) error {
-	path, err := filepath.Abs(c.Path)
-	if err != nil {
-		return fmt.Errorf("publish: %w", err)
+	if _, err := os.Stat(c.Path); err != nil {
+		return api.Errorf(api.CodeUsage, "nothing to publish: %v", err)
 	}
 	req := api.PublishRequest{
-		Path: path, Model: manifest.Model(c.Model), Version: c.Version, Variant: c.Variant, InPlace: c.InPlace,
+		Path: c.Path, Model: manifest.Model(c.Model), Version: c.Version, Variant: c.Variant, InPlace: c.InPlace,
 		DType: manifest.DType(c.DType), Licence: c.Licence, MinSafeSequence: c.MinSafe, Golden: c.Golden,
 	}
 	var r api.PublishResult
