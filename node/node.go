@@ -194,7 +194,7 @@ func (n *Node) Run(ctx context.Context) (err error) {
 	}()
 	net := &online{host: h, counter: counter, since: time.Now()}
 	net.transfer, err = transfer.New(transfer.Config{
-		Host: h, Store: n.store, Link: transfer.Link(n.config.Preset), Logger: n.log,
+		Host: h, Store: holder{n.store}, Link: transfer.Link(n.config.Preset), Logger: n.log,
 		OnBadPeer: func(p peer.ID, err error) {
 			n.log.Warn("a peer misbehaved, fetching elsewhere", slog.String("peer", p.String()), slog.Any("error", err))
 		},
