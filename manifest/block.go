@@ -74,36 +74,28 @@ func mustDecMode() cbor.DecMode {
 	return mode
 }
 
-// Encode writes v, a pointer to one of this module's structured types, as a
-// canonical dag-cbor block. It refuses what Decode would refuse; the error
-// then wraps [ErrFormat].
-func Encode(v Validator) (Block, error) {
-	if err := v.Validate(); err != nil {
-		return Block{}, fmt.Errorf("encode: %w: %w", ErrFormat, err)
-	}
+// Marshal writes v as canonical dag-cbor of at most limit bytes, for messages
+// that are no blocks. The error wraps [ErrFormat].
+func Marshal(v any, limit int) ([]byte, error) {
 	data, err := encoding.Marshal(v)
 	if err != nil {
-		return Block{}, fmt.Errorf("encode: %w: %w", ErrFormat, err)
+		return nil, fmt.Errorf("encode: %w: %w", ErrFormat, err)
 	}
-	if len(data) > MaxBlockBytes {
-		return Block{}, fmt.Errorf("encode: %w: %d bytes, at most %d fit a block", ErrFormat, len(data), MaxBlockBytes)
+	if len(data) > limit {
+		return nil, fmt.Errorf("encode: %w: %d bytes, at most %d allowed", ErrFormat, len(data), limit)
 	}
-	return Block{CID: SumCID(DagCBOR, data), Data: data}, nil
+	return data, nil
 }
 
-// Decode reads a canonical dag-cbor block into v, a pointer to the type that
-// is expected there, and validates it. Data that would not re-encode to the
-// same bytes, has unknown fields or is out of bounds is refused with an error
-// that wraps [ErrFormat]; v is then undefined. Decode does not check the CID:
-// see [CID.Verify].
-func Decode(data []byte, v Validator) error {
-	if len(data) > MaxBlockBytes {
-		return fmt.Errorf("decode: %w: %d bytes, at most %d fit a block", ErrFormat, len(data), MaxBlockBytes)
+// Unmarshal reads canonical dag-cbor of at most limit bytes into v, a pointer.
+// Data that would not re-encode to the same bytes, has unknown fields or is out
+// of bounds is refused with an error that wraps [ErrFormat]; v is then
+// undefined.
+func Unmarshal(data []byte, v any, limit int) error {
+	if len(data) > limit {
+		return fmt.Errorf("decode: %w: %d bytes, at most %d allowed", ErrFormat, len(data), limit)
 	}
 	if err := decoding.Unmarshal(data, v); err != nil {
-		return fmt.Errorf("decode: %w: %w", ErrFormat, err)
-	}
-	if err := v.Validate(); err != nil {
 		return fmt.Errorf("decode: %w: %w", ErrFormat, err)
 	}
 	again, err := encoding.Marshal(v)
@@ -112,6 +104,33 @@ func Decode(data []byte, v Validator) error {
 	}
 	if !bytes.Equal(again, data) {
 		return fmt.Errorf("decode: %w: not canonical dag-cbor", ErrFormat)
+	}
+	return nil
+}
+
+// Encode writes v, a pointer to one of this module's structured types, as a
+// canonical dag-cbor block. It refuses what Decode would refuse; the error
+// then wraps [ErrFormat].
+func Encode(v Validator) (Block, error) {
+	if err := v.Validate(); err != nil {
+		return Block{}, fmt.Errorf("encode: %w: %w", ErrFormat, err)
+	}
+	data, err := Marshal(v, MaxBlockBytes)
+	if err != nil {
+		return Block{}, err
+	}
+	return Block{CID: SumCID(DagCBOR, data), Data: data}, nil
+}
+
+// Decode is Unmarshal of a block of at most [MaxBlockBytes] into v, a pointer
+// to the type that is expected there, and validates it. It does not check the
+// CID: see [CID.Verify].
+func Decode(data []byte, v Validator) error {
+	if err := Unmarshal(data, v, MaxBlockBytes); err != nil {
+		return err
+	}
+	if err := v.Validate(); err != nil {
+		return fmt.Errorf("decode: %w: %w", ErrFormat, err)
 	}
 	return nil
 }

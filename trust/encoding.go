@@ -1,10 +1,9 @@
 package trust
 
 import (
-	"bytes"
 	"fmt"
 
-	"github.com/fxamacker/cbor/v2"
+	"github.com/dunlin-mesh/dunlin/manifest"
 )
 
 // Bounds of what a peer may send and of what a publisher may sign.
@@ -38,48 +37,11 @@ const (
 	MaxVersion = 1<<53 - 1
 )
 
-var (
-	encoding = mustEncMode()
-	decoding = mustDecMode()
-)
-
-func mustEncMode() cbor.EncMode {
-	mode, err := cbor.EncOptions{
-		Sort:          cbor.SortLengthFirst,
-		NilContainers: cbor.NilContainerAsEmpty,
-		IndefLength:   cbor.IndefLengthForbidden,
-	}.EncMode()
-	if err != nil {
-		panic(err) // constant options: only a wrong edit above gets here
-	}
-	return mode
-}
-
-func mustDecMode() cbor.DecMode {
-	mode, err := cbor.DecOptions{
-		DupMapKey:         cbor.DupMapKeyEnforcedAPF,
-		IndefLength:       cbor.IndefLengthForbidden,
-		MaxNestedLevels:   8,
-		MaxArrayElements:  1 << 17,
-		MaxMapPairs:       64,
-		ExtraReturnErrors: cbor.ExtraDecErrorUnknownField,
-		UTF8:              cbor.UTF8RejectInvalid,
-		TagsMd:            cbor.TagsForbidden,
-	}.DecMode()
-	if err != nil {
-		panic(err) // as above
-	}
-	return mode
-}
-
 // encode writes v as canonical dag-cbor of at most limit bytes.
 func encode(v any, limit int) ([]byte, error) {
-	data, err := encoding.Marshal(v)
+	data, err := manifest.Marshal(v, limit)
 	if err != nil {
-		return nil, fmt.Errorf("%w: encode: %w", ErrMalformed, err)
-	}
-	if len(data) > limit {
-		return nil, fmt.Errorf("%w: encode: %d bytes, at most %d allowed", ErrMalformed, len(data), limit)
+		return nil, fmt.Errorf("%w: %w", ErrMalformed, err)
 	}
 	return data, nil
 }
@@ -87,18 +49,8 @@ func encode(v any, limit int) ([]byte, error) {
 // decode reads canonical dag-cbor of at most limit bytes into v, a pointer.
 // What would not re-encode to the same bytes is refused.
 func decode(data []byte, v any, limit int) error {
-	if len(data) > limit {
-		return fmt.Errorf("%w: decode: %d bytes, at most %d allowed", ErrMalformed, len(data), limit)
-	}
-	if err := decoding.Unmarshal(data, v); err != nil {
-		return fmt.Errorf("%w: decode: %w", ErrMalformed, err)
-	}
-	again, err := encoding.Marshal(v)
-	if err != nil {
-		return fmt.Errorf("%w: decode: %w", ErrMalformed, err)
-	}
-	if !bytes.Equal(again, data) {
-		return fmt.Errorf("%w: decode: not canonical dag-cbor", ErrMalformed)
+	if err := manifest.Unmarshal(data, v, limit); err != nil {
+		return fmt.Errorf("%w: %w", ErrMalformed, err)
 	}
 	return nil
 }

@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/fxamacker/cbor/v2"
+	"github.com/dunlin-mesh/dunlin/manifest"
 )
 
 // Fingerprint names a publisher for ever, through every rotation of its keys:
@@ -45,19 +45,9 @@ func (f *Fingerprint) UnmarshalText(text []byte) (err error) {
 }
 
 // MarshalCBOR writes f as a byte string.
-func (f Fingerprint) MarshalCBOR() ([]byte, error) { return cbor.Marshal(f[:]) }
+func (f Fingerprint) MarshalCBOR() ([]byte, error) { return manifest.Digest(f).MarshalCBOR() }
 
 // UnmarshalCBOR reads a byte string of exactly 32 bytes.
-func (f *Fingerprint) UnmarshalCBOR(b []byte) error {
-	var content []byte
-	if err := cbor.Unmarshal(b, &content); err != nil {
-		return err
-	}
-	if len(content) != len(f) {
-		return fmt.Errorf("fingerprint of %d bytes, want %d", len(content), len(f))
-	}
-	copy(f[:], content)
-	return nil
-}
+func (f *Fingerprint) UnmarshalCBOR(b []byte) error { return (*manifest.Digest)(f).UnmarshalCBOR(b) }
 
 func (f Fingerprint) compare(other Fingerprint) int { return bytes.Compare(f[:], other[:]) }

@@ -49,7 +49,7 @@ var onlyIn = map[string][]string{
 	"github.com/dgraph-io/badger":     {"store"},
 	"github.com/yalue/onnxruntime_go": {"runtime/onnx"},
 	"github.com/theupdateframework":   {"trust"},
-	"github.com/fxamacker/cbor":       {"manifest", "trust"},
+	"github.com/fxamacker/cbor":       {"manifest"},
 	"github.com/alecthomas/kong":      {"cmd/dunlin"},
 	"github.com/prometheus":           {"node"},
 	"C":                               {},
