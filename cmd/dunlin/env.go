@@ -35,33 +35,70 @@ type env struct {
 // client returns a client of the node that runs in the home, or else opens the
 // home in this process.
 func (e *env) client() (*api.Client, error) {
-	if c, ok := api.Dial(e, e.dir); ok {
-		return c, nil
-	}
-	deadline := time.Now().Add(lockPatience)
-	for {
-		n, err := e.open()
+	for deadline := time.Now().Add(lockPatience); ; {
+		if c, ok := api.Dial(e, e.dir); ok {
+			return c, nil
+		}
+		n, err := e.open(e.logger())
 		if err == nil {
 			e.local = n
 			return api.Local(n.Handler()), nil
 		}
-		if !errors.Is(err, store.ErrLocked) || time.Now().After(deadline) {
-			return nil, err
-		}
 		// Another command works here, or a node is just coming up.
-		select {
-		case <-e.Done():
-			return nil, e.Err()
-		case <-time.After(50 * time.Millisecond):
-		}
-		if c, ok := api.Dial(e, e.dir); ok {
-			return c, nil
+		if err := e.again(err, store.ErrLocked, deadline); err != nil {
+			return nil, err
 		}
 	}
 }
 
+// running returns a client of the node that runs in the home, which may still
+// be coming up.
+func (e *env) running(patience time.Duration) (*api.Client, error) {
+	for deadline := time.Now().Add(patience); ; {
+		if c, ok := api.Dial(e, e.dir); ok {
+			return c, nil
+		}
+		if _, err := node.LoadConfig(e.dir); err != nil {
+			return nil, api.Errorf(api.CodeUsage, "%v", err)
+		}
+		if err := e.again(node.ErrNotRunning, node.ErrNotRunning, deadline); err != nil {
+			return nil, api.Errorf(api.CodeUnreachable, "%v", err)
+		}
+	}
+}
+
+// openToRun opens the home for a node, once other commands are done with it.
+func (e *env) openToRun(log *slog.Logger) (*node.Node, error) {
+	for deadline := time.Now().Add(lockPatience); ; {
+		if _, ok := api.Dial(e, e.dir); ok {
+			return nil, api.Errorf(api.CodeUnreachable, "a node runs in %s already: see `dunlin status`", e.dir)
+		}
+		n, err := e.open(log)
+		if err == nil {
+			return n, nil
+		}
+		if err := e.again(err, store.ErrLocked, deadline); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// again returns nil, after a moment, if err is one that passes and the deadline
+// is not reached; otherwise what to report.
+func (e *env) again(err, passes error, deadline time.Time) error {
+	if !errors.Is(err, passes) || time.Now().After(deadline) {
+		return err
+	}
+	select {
+	case <-e.Done():
+		return e.Err()
+	case <-time.After(50 * time.Millisecond):
+		return nil
+	}
+}
+
 // open opens the home with the runtime that its configuration asks for.
-func (e *env) open() (*node.Node, error) {
+func (e *env) open(log *slog.Logger) (*node.Node, error) {
 	config, err := node.LoadConfig(e.dir)
 	if errors.Is(err, node.ErrNoHome) {
 		return nil, api.Errorf(api.CodeUsage, "%v", err)
@@ -73,7 +110,7 @@ func (e *env) open() (*node.Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	return node.Open(node.Options{Dir: e.dir, Engine: engine, Prober: prober, Logger: e.logger()})
+	return node.Open(node.Options{Dir: e.dir, Engine: engine, Prober: prober, Logger: log})
 }
 
 // newRuntime makes the engine and the prober. A node that cannot run models is

@@ -77,21 +77,7 @@ Exit codes: 0 stopped by a signal, 1 failed, 2 no home there, 4 another node run
 
 // Run runs the node.
 func (c upCmd) Run(e *env) error {
-	if _, ok := api.Dial(e, e.dir); ok {
-		return api.Errorf(api.CodeUnreachable, "a node runs in %s already: see `dunlin status`", e.dir)
-	}
-	config, err := node.LoadConfig(e.dir)
-	if errors.Is(err, node.ErrNoHome) {
-		return api.Errorf(api.CodeUsage, "%v", err)
-	}
-	if err != nil {
-		return err
-	}
-	engine, prober, err := newRuntime(config)
-	if err != nil {
-		return err
-	}
-	n, err := node.Open(node.Options{Dir: e.dir, Engine: engine, Prober: prober, Logger: c.logger(e)})
+	n, err := e.openToRun(c.logger(e))
 	if err != nil {
 		return err
 	}

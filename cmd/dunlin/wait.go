@@ -31,8 +31,19 @@ func (c waitCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
+	patience := lockPatience // of a node that is just coming up
+	if c.Timeout > 0 {
+		patience = min(patience, c.Timeout)
+	}
+	client, err := e.running(patience)
+	if err != nil {
+		return err
+	}
+	req := api.WaitRequest{Model: m, Version: version, Timeout: c.Timeout}
 	var r api.Model
-	if err := e.callLong("wait", api.WaitRequest{Model: m, Version: version, Timeout: c.Timeout}, &r); err != nil {
+	bar := newBar(e.stderr)
+	defer bar.finish()
+	if err := client.Call(e, "wait", req, &r, bar.show); err != nil {
 		return err
 	}
 	return e.print(r, func(w io.Writer) {
