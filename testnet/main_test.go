@@ -42,7 +42,7 @@ func build(m *testing.M) (int, error) {
 // short path, since sockets lie in it.
 func newFleet(t testing.TB) (*testnet.Fleet, string) {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "dl-")
+	dir, err := os.MkdirTemp("", "dl-") //nolint:usetesting // Unix sockets want short paths
 	if err != nil {
 		t.Fatal(err)
 	}

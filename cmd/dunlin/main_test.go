@@ -35,8 +35,7 @@ func TestStories(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata",
 		Setup: func(e *testscript.Env) error {
-			// Unix sockets want short paths.
-			dir, err := os.MkdirTemp("", "d")
+			dir, err := os.MkdirTemp("", "d") //nolint:usetesting // Unix sockets want short paths
 			if err != nil {
 				return err
 			}
