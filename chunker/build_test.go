@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
@@ -140,8 +141,8 @@ func tfliteFile(tensors ...tfTensor) []byte {
 		}
 		name := b.CreateString(t.name)
 		b.StartVector(4, len(t.shape), 4)
-		for i := len(t.shape) - 1; i >= 0; i-- {
-			b.PrependInt32(t.shape[i])
+		for _, v := range slices.Backward(t.shape) {
+			b.PrependInt32(v)
 		}
 		shape := b.EndVector(len(t.shape))
 		b.StartObject(4)
@@ -175,8 +176,8 @@ func tfBuffer(b *flatbuffers.Builder, data []byte) flatbuffers.UOffsetT {
 
 func tfVector(b *flatbuffers.Builder, of []flatbuffers.UOffsetT) flatbuffers.UOffsetT {
 	b.StartVector(4, len(of), 4)
-	for i := len(of) - 1; i >= 0; i-- {
-		b.PrependUOffsetT(of[i])
+	for _, o := range slices.Backward(of) {
+		b.PrependUOffsetT(o)
 	}
 	return b.EndVector(len(of))
 }

@@ -194,8 +194,12 @@ func TestChunkGrowsWithTheFile(t *testing.T) {
 		size int64
 		want uint32
 	}{
-		{1, 64 << 10}, {256 << 20, 64 << 10}, {256<<20 + 1, 128 << 10},
-		{1 << 30, 128 << 10}, {1<<30 + 1, 256 << 10}, {1 << 44, 256 << 10},
+		{1, 64 << 10},
+		{256 << 20, 64 << 10},
+		{256<<20 + 1, 128 << 10},
+		{1 << 30, 128 << 10},
+		{1<<30 + 1, 256 << 10},
+		{1 << 44, 256 << 10},
 	} {
 		l, err := chunker.Layout(t.Context(), zeros{}, c.size, "net", chunker.Options{DType: "i8"})
 		if err != nil || l.Chunk != c.want {

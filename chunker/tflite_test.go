@@ -25,8 +25,25 @@ func TestTFLiteElementTypes(t *testing.T) {
 		dtype string
 		bytes int // of 4 elements
 	}{
-		{"f32", 16}, {"f16", 8}, {"i32", 16}, {"u8", 4}, {"i64", 32}, {"bytes", 9}, {"bool", 4}, {"i16", 8}, {"c64", 32},
-		{"i8", 4}, {"f64", 32}, {"c128", 64}, {"u64", 32}, {"bytes", 9}, {"bytes", 9}, {"u32", 16}, {"u16", 8}, {"i4", 2}, {"bf16", 8},
+		{"f32", 16},
+		{"f16", 8},
+		{"i32", 16},
+		{"u8", 4},
+		{"i64", 32},
+		{"bytes", 9},
+		{"bool", 4},
+		{"i16", 8},
+		{"c64", 32},
+		{"i8", 4},
+		{"f64", 32},
+		{"c128", 64},
+		{"u64", 32},
+		{"bytes", 9},
+		{"bytes", 9},
+		{"u32", 16},
+		{"u16", 8},
+		{"i4", 2},
+		{"bf16", 8},
 	} {
 		data := tfliteFile(tfTensor{name: "x", kind: byte(kind), shape: []int32{4}, data: make([]byte, want.bytes)})
 		l := layout(t, data, "m.tflite")

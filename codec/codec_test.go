@@ -174,12 +174,13 @@ func TestSegments(t *testing.T) {
 	}{
 		{0, 100, s(o, 10, f32, 48, o, 2, i8, 5, o, 35)},
 		{0, 10, s(o, 10)},
-		{12, 10, s(o, 2, f32, 8)},        // begins within an element
-		{14, 6, s(f32, 4, o, 2)},         // ends within one
-		{15, 2, s(o, 2)},                 // lies within one
-		{48, 4, s(o, 4)},                 // the end of one, the start of the next
-		{62, 20, s(i8, 3, o, 17)},        // begins within a tensor
-		{90, 10, s(o, 10)}, {20, 0, nil}, // after all tensors; nothing
+		{12, 10, s(o, 2, f32, 8)}, // begins within an element
+		{14, 6, s(f32, 4, o, 2)},  // ends within one
+		{15, 2, s(o, 2)},          // lies within one
+		{48, 4, s(o, 4)},          // the end of one, the start of the next
+		{62, 20, s(i8, 3, o, 17)}, // begins within a tensor
+		{90, 10, s(o, 10)},
+		{20, 0, nil}, // after all tensors; nothing
 	} {
 		if got := codec.Segments(nil, l, tt.offset, tt.length); !slices.Equal(got, tt.want) {
 			t.Errorf("%d+%d: %v, want %v", tt.offset, tt.length, got, tt.want)

@@ -89,7 +89,7 @@ func FuzzAnswer(f *testing.F) {
 	acme := newAuthor("acme")
 	acme.release("vad", 700)
 	state := stateOf(acme, newAuthor("other"))
-	g := &Gossip{config: Config{State: state}, learn: newLearner(), memory: newMemory(), parole: newParole()}
+	g := &Gossip{config: Config{State: state}, meets: newMeetings(params{}), learn: newLearner(), memory: newMemory(), parole: newParole()}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		in, err := decodeTurn(data)
 		if err != nil {

@@ -129,7 +129,7 @@ func (g *Gossip) Announce(ctx context.Context, head trust.Head) error {
 	if err != nil {
 		return err
 	}
-	g.meets.changed()
+	g.meets.changed("")
 	return topic.publish(ctx, head)
 }
 

@@ -2,15 +2,10 @@ package gossip
 
 import (
 	"context"
-	"fmt"
-	"slices"
 	"sync"
 	"time"
 
-	"github.com/libp2p/go-libp2p/core/event"
-	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
-	"github.com/libp2p/go-libp2p/p2p/host/eventbus"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -19,11 +14,6 @@ const (
 	meeters    = 4               // at once
 	meetRetry  = 5 * time.Second // after the first failure, doubled for each further one
 	maxRetries = 12              // doublings
-	// checkHeartbeats is how many heartbeats of the topic after a change the
-	// neighbours are asked whether it has reached them: gossip may be lost,
-	// for instance to a peer that the topic mesh has not taken in yet.
-	checkHeartbeats = 4
-	minCheck        = 5 * time.Second
 )
 
 // meetings knows who is connected and when to reconcile with each of them. The
@@ -33,8 +23,10 @@ type meetings struct {
 	params params
 	wake   chan struct{}
 
-	mu    sync.Mutex
-	peers map[peer.ID]*meeting // guarded by mu
+	mu      sync.Mutex
+	peers   map[peer.ID]*meeting // guarded by mu
+	mesh    map[peer.ID]struct{} // guarded by mu; peers in the topic mesh
+	changes uint64               // guarded by mu; how often the state has changed
 }
 
 // meeting is a connected peer that speaks the sync protocol. Its fields are
@@ -44,10 +36,11 @@ type meeting struct {
 	due      time.Time
 	busy     bool
 	failures int
+	changed  uint64 // meetings.changes at the last change that the peer may not know
 }
 
 func newMeetings(p params) *meetings {
-	return &meetings{params: p, wake: make(chan struct{}, 1), peers: make(map[peer.ID]*meeting)}
+	return &meetings{params: p, wake: make(chan struct{}, 1), peers: make(map[peer.ID]*meeting), mesh: make(map[peer.ID]struct{})}
 }
 
 // arrived notes a peer that speaks our protocol; one that is here already is
@@ -80,8 +73,8 @@ func (m *meetings) poke() {
 }
 
 // met notes how a session with p that anybody began has ended, and plans the
-// next one.
-func (m *meetings) met(p peer.ID, ok bool) {
+// next one: soon, if the state has changed since the session read it.
+func (m *meetings) met(p peer.ID, seen uint64, ok bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	meeting := m.peers[p]
@@ -92,33 +85,19 @@ func (m *meetings) met(p peer.ID, ok bool) {
 	if !meeting.begins {
 		pause += pause / 2 // leave it to the other one
 	}
-	if ok {
-		meeting.failures = 0
-	} else {
+	switch {
+	case !ok:
 		pause = min(pause, meetRetry<<min(meeting.failures, maxRetries))
 		meeting.failures++
+	case meeting.changed > seen:
+		meeting.failures = 0
+		meeting.due = m.check(p, meeting)
+		m.poke()
+		return
+	default:
+		meeting.failures = 0
 	}
 	meeting.due = time.Now().Add(jitter(pause))
-	m.poke()
-}
-
-// changed moves the sessions with everybody forward, so that whoever has missed
-// a change of this node hears of it soon. The node that may begin goes first,
-// and mostly spares the other one its turn.
-func (m *meetings) changed() {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	check := max(minCheck, checkHeartbeats*m.params.heartbeat)
-	now := time.Now()
-	for _, meeting := range m.peers {
-		due := now.Add(jitter(check))
-		if !meeting.begins {
-			due = due.Add(check)
-		}
-		if due.Before(meeting.due) {
-			meeting.due = due
-		}
-	}
 	m.poke()
 }
 
@@ -158,62 +137,6 @@ func (m *meetings) any(not peer.ID) peer.ID {
 		}
 	}
 	return ""
-}
-
-// watch subscribes to what the host learns of its peers. Identification comes
-// after every new connection and says what a peer speaks.
-func (g *Gossip) watch() (event.Subscription, error) {
-	events, err := g.config.Host.EventBus().Subscribe([]any{
-		new(event.EvtPeerIdentificationCompleted),
-		new(event.EvtPeerProtocolsUpdated),
-		new(event.EvtPeerConnectednessChanged),
-	}, eventbus.Name("dunlin/gossip"))
-	if err != nil {
-		return nil, fmt.Errorf("subscribe to events of the host: %w", err)
-	}
-	return events, nil
-}
-
-// follow keeps meetings in step with the connections until ctx ends.
-func (g *Gossip) follow(ctx context.Context, events event.Subscription) error {
-	h := g.config.Host
-	arrived := func(p peer.ID) {
-		if h.Network().Connectedness(p) == network.Connected {
-			g.meets.arrived(h.ID(), p)
-		}
-	}
-	for _, p := range h.Network().Peers() {
-		if known, err := h.Peerstore().SupportsProtocols(p, SyncProtocol); err == nil && len(known) > 0 {
-			arrived(p)
-		}
-	}
-	for {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case e, ok := <-events.Out():
-			if !ok {
-				return fmt.Errorf("events of the host ended: %w", ErrNotRunning)
-			}
-			switch e := e.(type) {
-			case event.EvtPeerIdentificationCompleted:
-				if slices.Contains(e.Protocols, SyncProtocol) {
-					arrived(e.Peer)
-				}
-			case event.EvtPeerProtocolsUpdated:
-				if slices.Contains(e.Added, SyncProtocol) {
-					arrived(e.Peer)
-				}
-				if slices.Contains(e.Removed, SyncProtocol) {
-					g.meets.left(e.Peer)
-				}
-			case event.EvtPeerConnectednessChanged:
-				if e.Connectedness != network.Connected {
-					g.meets.left(e.Peer)
-				}
-			}
-		}
-	}
 }
 
 // keepMeeting begins sessions when they are due until ctx ends.

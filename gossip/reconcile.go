@@ -21,20 +21,20 @@ const SyncProtocol protocol.ID = "/dunlin/sync/1"
 // about the given publishers.
 func (g *Gossip) reconcile(ctx context.Context, with peer.ID, publishers []trust.Fingerprint) error {
 	if until := g.parole.until(with); until.After(time.Now()) {
-		g.meets.met(with, false)
+		g.meets.met(with, 0, false)
 		return fmt.Errorf("sync with %s: %w until %s", with, ErrParole, until.Format(time.RFC3339))
 	}
 	ctx, cancel := context.WithTimeout(ctx, g.params.sessionBudget)
 	defer cancel()
 	stream, err := g.config.Host.NewStream(network.WithNoDial(ctx, "sync"), with, SyncProtocol)
 	if err != nil {
-		g.meets.met(with, false)
+		g.meets.met(with, 0, false)
 		return fmt.Errorf("sync with %s: %w", with, err)
 	}
 	s := g.newSession(stream)
 	err = s.run(ctx, func() error { return s.begin(publishers) })
 	if len(publishers) == 0 {
-		g.meets.met(with, err == nil && !s.retry)
+		g.meets.met(with, s.seen, err == nil && !s.retry)
 	}
 	if err = errors.Join(append(s.unapplied, err)...); err != nil {
 		return fmt.Errorf("sync with %s: %w", with, err)
@@ -55,12 +55,13 @@ func (g *Gossip) serve(ctx context.Context) network.StreamHandler {
 			return
 		}
 		defer g.gate.leave(with)
+		g.arrived(with) // the host may not know yet what it speaks
 		ctx, cancel := context.WithTimeout(ctx, g.params.sessionBudget)
 		defer cancel()
 		s := g.newSession(stream)
 		err := s.run(ctx, func() error { return nil })
 		if s.theirs != nil {
-			g.meets.met(with, err == nil && !s.retry)
+			g.meets.met(with, s.seen, err == nil && !s.retry)
 		}
 		if err = errors.Join(append(s.unapplied, err)...); err != nil && ctx.Err() == nil {
 			g.config.Logger.Info("sync served, not all of it well", "peer", with.String(), "error", err)
@@ -131,7 +132,7 @@ func (g *Gossip) announceChanged(ctx context.Context, s *session) {
 	if len(s.changed) == 0 {
 		return
 	}
-	g.meets.changed()
+	g.meets.changed(s.with)
 	topic, err := g.running(ctx)
 	if err != nil {
 		return // stopping: whoever comes later learns by anti-entropy

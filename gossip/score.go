@@ -37,13 +37,14 @@ func (g *Gossip) appScore(p peer.ID) float64 {
 	return 0
 }
 
-func (p params) pubsubOptions(topic string, appScore func(peer.ID) float64) []pubsub.Option {
+func (p params) pubsubOptions(topic string, appScore func(peer.ID) float64, tracer pubsub.EventTracer) []pubsub.Option {
 	fade := pubsub.ScoreParameterDecayWithBase(scoreFade, scoreDecayInterval, scoreZero)
 	return []pubsub.Option{
 		pubsub.WithGossipSubProtocols([]protocol.ID{meshProtocol}, features),
 		pubsub.WithGossipSubParams(p.gossipSub()),
 		pubsub.WithMessageSignaturePolicy(pubsub.StrictNoSign),
 		pubsub.WithNoAuthor(),
+		pubsub.WithEventTracer(tracer),
 		pubsub.WithMaxMessageSize(maxRPCBytes),
 		pubsub.WithMaxControlMessageSize(maxRPCBytes),
 		pubsub.WithSubscriptionFilter(pubsub.WrapLimitSubscriptionFilter(pubsub.NewAllowlistSubscriptionFilter(topic), 8)),

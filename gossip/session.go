@@ -33,6 +33,7 @@ type session struct {
 	stream network.Stream
 	in     *bufio.Reader // of stream, through patientReader
 
+	seen    uint64 // mark of meetings at which vector was taken
 	vector  vector
 	digest  []byte // of vector
 	theirs  []byte // the other side's digest; nil if it has not sent one
@@ -115,6 +116,7 @@ func (s *session) converse(ctx context.Context) error {
 // look takes the vector, once.
 func (s *session) look() {
 	if s.digest == nil {
+		s.seen = s.g.meets.seen()
 		s.vector = takeVector(s.g.config.State)
 		s.digest = s.vector.digest()
 	}

@@ -156,24 +156,6 @@ func TestNoRelayOfStrangers(t *testing.T) {
 	})
 }
 
-// An announcement that comes before the topic has taken in a new peer may be
-// lost on links where gossip is slow; the neighbours find out within minutes.
-func TestAnnouncedRightAfterContact(t *testing.T) {
-	for _, preset := range []Preset{LAN, WAN, Narrow, Satellite} {
-		synctest.Test(t, func(t *testing.T) {
-			acme := newAuthor("acme")
-			f := newFlock(t, preset, rootsOf(acme), rootsOf(acme), rootsOf(acme))
-			f.connect(0, 1)
-			f.connect(1, 2)
-			time.Sleep(time.Second)
-			acme.release("vad", 700)
-			f.publish(0, acme)
-			time.Sleep(10 * time.Minute)
-			f.wantVersion(acme, 1, 1, 2)
-		})
-	}
-}
-
 // believer believes every head and so forwards what no honest node would.
 type believer struct{ *memoryState }
 

@@ -54,7 +54,7 @@ type topic struct {
 // join starts gossipsub on host until ctx ends.
 func (g *Gossip) join(ctx context.Context, host *scope) (*topic, error) {
 	name := topicName(g.config.Mesh)
-	ps, err := pubsub.NewGossipSub(ctx, host, append(g.params.pubsubOptions(name, g.appScore),
+	ps, err := pubsub.NewGossipSub(ctx, host, append(g.params.pubsubOptions(name, g.appScore, g.meets),
 		pubsub.WithMessageIdFn(func(m *pb.Message) string {
 			id := sumHead(m.GetData())
 			return string(id[:])

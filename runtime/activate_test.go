@@ -180,7 +180,7 @@ func TestSuccessForgetsFailures(t *testing.T) {
 func TestFailedAttemptsAreBounded(t *testing.T) {
 	s := newSite(t)
 	a := s.start(t)
-	for _, v := range strings.Split("abcdefghijkl", "") {
+	for v := range strings.SplitSeq("abcdefghijkl", "") {
 		c := s.candidate(t, v, "bad")
 		c.Verify = func(context.Context) error { return errors.New(strings.Repeat("long ", 10_000)) }
 		if err := a.Activate(t.Context(), c); err == nil {

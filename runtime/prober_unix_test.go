@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"syscall"
 	"testing"
@@ -75,8 +76,8 @@ func TestProbeDiesWithItsParent(t *testing.T) {
 // containsState tells whether a /proc/PID/stat line has this state: the letter
 // after the name in brackets.
 func containsState(stat []byte, state byte) bool {
-	for i := len(stat) - 1; i >= 0; i-- {
-		if stat[i] == ')' {
+	for i, s := range slices.Backward(stat) {
+		if s == ')' {
 			return i+2 < len(stat) && stat[i+2] == state
 		}
 	}
