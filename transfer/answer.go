@@ -241,11 +241,8 @@ func (s *serving) encode(ctx context.Context, id manifest.FileID, i int, l *mani
 	if len(chunk) != length {
 		return codec.Frame{}, fmt.Errorf("chunk of %d bytes, want %d", len(chunk), length)
 	}
-	effort := s.effort.pick(s.class())
-	var segs []codec.Segment
-	if effort != codec.Light {
-		segs = codec.Segments(nil, l, offset, length)
-	}
+	// The other end decodes under the layout's segments, whatever the effort.
+	effort, segs := s.effort.pick(s.class()), codec.Segments(nil, l, offset, length)
 	start := time.Now()
 	frame, err := s.t.coder.Encode(frameBuf, chunk, segs, effort)
 	s.effort.coded(effort, length, time.Since(start))

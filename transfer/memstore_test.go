@@ -127,12 +127,23 @@ type release struct {
 // makeRelease makes files of the sizes given, random but the same each time.
 func makeRelease(tb testing.TB, seed uint64, sizes ...int) *release {
 	tb.Helper()
-	r := &release{}
-	m := &manifest.Manifest{Schema: 1, Model: "acme/vad", Variants: []manifest.Variant{{Name: "default", Format: "array"}}}
 	rng := rand.NewChaCha8([32]byte{byte(seed)})
-	for n, size := range sizes {
+	var files [][]byte
+	for _, size := range sizes {
 		data := make([]byte, size)
 		_, _ = rng.Read(data)
+		files = append(files, data)
+	}
+	return releaseOf(tb, files...)
+}
+
+// releaseOf makes a release of files that are arrays of f32.
+func releaseOf(tb testing.TB, files ...[]byte) *release {
+	tb.Helper()
+	r := &release{}
+	m := &manifest.Manifest{Schema: 1, Model: "acme/vad", Variants: []manifest.Variant{{Name: "default", Format: "array"}}}
+	for n, data := range files {
+		size := len(data)
 		l := &manifest.Layout{Schema: 1, Format: "array", Size: uint64(size), Chunk: manifest.MinChunkBytes}
 		if size >= 4 {
 			l.Tensors = []manifest.Tensor{{Name: "w", DType: "f32", Shape: []uint64{uint64(size / 4)}, Length: uint64(size / 4 * 4)}}
