@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -22,6 +23,7 @@ import (
 const (
 	maxBookPeers     = 256
 	maxBookAddresses = 16
+	maxBookBytes     = 4 << 20 // of the file; more was not written by a node
 )
 
 // book remembers the addresses of peers across restarts, so that a node finds
@@ -42,18 +44,30 @@ type bookPeer struct {
 
 func openBook(dir string, log *slog.Logger) *book {
 	b := &book{path: filepath.Join(dir, bookName), peers: make(map[string]bookPeer)}
-	data, err := os.ReadFile(b.path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return b
-	}
-	if err == nil {
-		err = json.Unmarshal(data, &b.peers)
-	}
-	if err != nil {
+	saved, err := readBook(b.path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		log.Warn("address book is unreadable, starting a new one", slog.Any("error", err))
-		b.peers = make(map[string]bookPeer)
 	}
+	for text, p := range saved {
+		id, err := peer.Decode(text)
+		if err != nil {
+			continue // a hint that is damaged is no hint
+		}
+		p.Addresses = p.Addresses[:min(len(p.Addresses), maxBookAddresses)]
+		b.peers[id.String()] = p
+	}
+	b.forgetOldest()
 	return b
+}
+
+func readBook(path string) (map[string]bookPeer, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	var saved map[string]bookPeer
+	return saved, json.NewDecoder(io.LimitReader(file, maxBookBytes)).Decode(&saved)
 }
 
 // remember notes that the peer was reached at addrs at the time now.
@@ -71,11 +85,17 @@ func (b *book) remember(id peer.ID, addrs []multiaddr.Multiaddr, now time.Time) 
 	defer b.mu.Unlock()
 	b.peers[id.String()] = bookPeer{Addresses: texts[:min(len(texts), maxBookAddresses)], LastSeen: now.UTC().Truncate(time.Second)}
 	b.dirty = true
+	b.forgetOldest()
+}
+
+// forgetOldest keeps the book within its bound. Callers hold mu, or are the only
+// ones to know the book.
+func (b *book) forgetOldest() {
 	for len(b.peers) > maxBookPeers {
-		oldest := id.String()
-		for other, p := range b.peers {
-			if p.LastSeen.Before(b.peers[oldest].LastSeen) {
-				oldest = other
+		oldest, found := "", false
+		for text, p := range b.peers {
+			if !found || p.LastSeen.Before(b.peers[oldest].LastSeen) {
+				oldest, found = text, true
 			}
 		}
 		delete(b.peers, oldest)
@@ -90,7 +110,7 @@ func (b *book) all() []peer.AddrInfo {
 	for text, p := range b.peers {
 		id, err := peer.Decode(text)
 		if err != nil {
-			continue // a hint that is damaged is no hint
+			continue // openBook and remember keep none
 		}
 		info := peer.AddrInfo{ID: id}
 		for _, text := range p.Addresses {

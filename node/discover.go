@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/event"
@@ -72,7 +73,15 @@ func (f *finder) run(ctx context.Context) error {
 	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		err = nil
 	}
-	return errors.Join(err, f.book.save())
+	f.saveBook()
+	return err
+}
+
+// saveBook makes the book durable; failing that costs only the memory.
+func (f *finder) saveBook() {
+	if err := f.book.save(); err != nil {
+		f.log.Warn("address book is not saved", slog.Any("error", err))
+	}
 }
 
 // notifee makes a function what mdns wants.
@@ -91,9 +100,7 @@ func (f *finder) keepBook(ctx context.Context, events <-chan any, lost chan<- st
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-tick.C:
-			if err := f.book.save(); err != nil {
-				f.log.Warn("address book is not saved", slog.Any("error", err))
-			}
+			f.saveBook()
 		case e, ok := <-events:
 			if !ok {
 				return ctx.Err()
@@ -112,7 +119,9 @@ func (f *finder) keepBook(ctx context.Context, events <-chan any, lost chan<- st
 }
 
 // redial tries every known peer that is not connected, again and again with
-// growing waits; peers that mDNS finds are tried at once.
+// growing waits; peers that mDNS finds are tried at once. A wait starts anew
+// only after a connection that outlasted it, so that a peer which takes
+// connections and drops them is not dialled in a tight loop.
 func (f *finder) redial(ctx context.Context, found <-chan peer.AddrInfo, lost <-chan struct{}) error {
 	waits := make(map[peer.ID]*backoff)
 	for {
@@ -120,12 +129,20 @@ func (f *finder) redial(ctx context.Context, found <-chan peer.AddrInfo, lost <-
 		next := now.Add(lastRedial)
 		dials, dialCtx := errgroup.WithContext(ctx)
 		dials.SetLimit(parallelDials)
-		for _, p := range f.known() {
+		known := f.known()
+		for id := range waits {
+			if !slices.ContainsFunc(known, func(p peer.AddrInfo) bool { return p.ID == id }) {
+				delete(waits, id)
+			}
+		}
+		for _, p := range known {
+			wait := waits[p.ID]
 			if p.ID == f.host.ID() || f.host.Network().Connectedness(p.ID) == network.Connected {
-				delete(waits, p.ID)
+				if wait != nil && !now.Before(wait.until) {
+					delete(waits, p.ID)
+				}
 				continue
 			}
-			wait := waits[p.ID]
 			if wait == nil {
 				wait = &backoff{}
 				waits[p.ID] = wait
