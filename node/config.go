@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/peer"
 
+	"github.com/dunlin-mesh/dunlin/gossip"
 	"github.com/dunlin-mesh/dunlin/internal/durable"
 	"github.com/dunlin-mesh/dunlin/manifest"
 )
@@ -41,8 +43,9 @@ const DefaultPort = 4617
 // Config is what a node's operator decides. It is kept as config.json in the
 // node's home; every field may be left out there.
 type Config struct {
-	// Mesh names the mesh that the node belongs to: nodes of other meshes are
-	// talked to, but their gossip is not heard. Default "dunlin".
+	// Mesh names the mesh that the node belongs to, in at most 32 bytes: nodes
+	// of other meshes are talked to, but their gossip is not heard. Default
+	// "dunlin".
 	Mesh string `json:"mesh"`
 	// Preset is the kind of link that most peers are reached over.
 	// Default "wan"; peers on the same subnet are treated as lan by themselves.
@@ -51,8 +54,8 @@ type Config struct {
 	// expensive link. Shown in status; default none.
 	Site string `json:"site,omitempty"`
 	// Listen are multiaddrs to listen on. Default: TCP and QUIC on port 4617 on
-	// every IPv4 and IPv6 interface. An empty list of the form ["none"] makes a
-	// node that only dials.
+	// every IPv4 and IPv6 interface. The list ["none"] makes a node that only
+	// dials.
 	Listen []string `json:"listen"`
 	// Bootstrap are multiaddrs ending in /p2p/PEERID of nodes to connect to at
 	// start, and whenever the connection to them is lost.
@@ -107,11 +110,17 @@ func (c Config) Validate() error {
 	if err := manifest.ValidatePublisher(c.Mesh); err != nil {
 		return fmt.Errorf("mesh: %w", err)
 	}
+	if len(c.Mesh) > gossip.MaxMeshBytes {
+		return fmt.Errorf("mesh: name of %d bytes, at most %d", len(c.Mesh), gossip.MaxMeshBytes)
+	}
 	if !slices.Contains(Presets(), c.Preset) {
 		return fmt.Errorf("preset %q is none of %v", c.Preset, Presets())
 	}
 	if len(c.Site) > 64 {
 		return fmt.Errorf("site label of %d bytes, at most 64", len(c.Site))
+	}
+	if len(c.Listen) == 0 {
+		return errors.New(`no listen address: leave "listen" out for the default, or say ["none"] for a node that only dials`)
 	}
 	if !c.listensNowhere() {
 		for _, text := range c.Listen {
@@ -130,6 +139,11 @@ func (c Config) Validate() error {
 	}
 	if c.GraceDays < 0 || c.GraceDays > 36500 {
 		return fmt.Errorf("grace_days %d is not within 0 and 36500", c.GraceDays)
+	}
+	if c.Metrics != "" {
+		if _, _, err := net.SplitHostPort(c.Metrics); err != nil {
+			return fmt.Errorf("metrics address %q: %w (want HOST:PORT)", c.Metrics, err)
+		}
 	}
 	return nil
 }

@@ -10,13 +10,18 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/dunlin-mesh/dunlin/internal/durable"
 	"github.com/dunlin-mesh/dunlin/manifest"
 )
 
-const maxRules = 4096
+// Bounds of what an operator may ask for.
+const (
+	maxRules        = 4096 // models and patterns together
+	maxPatternBytes = 256
+)
 
 // rules are what the operator told the node to follow (run) and to carry (pass
 // on), durable as follow.json. Safe for concurrent use.
@@ -46,27 +51,46 @@ func loadRules(dir string) (*rules, error) {
 	if err := decoder.Decode(&r.lists); err != nil {
 		return nil, fmt.Errorf("%s: %w", r.path, err)
 	}
+	if err := errors.Join(checkModels(r.lists.Follow), checkPatterns(r.lists.Carry)); err != nil {
+		return nil, fmt.Errorf("%s: %w", r.path, err)
+	}
 	return r, nil
 }
 
 // follow adds models; it refuses a text that names none.
 func (r *rules) follow(models []string) error {
-	for _, m := range models {
-		if _, err := manifest.ParseModel(m); err != nil {
-			return err
-		}
+	if err := checkModels(models); err != nil {
+		return err
 	}
 	return r.change(func(l *ruleLists) { l.Follow = merge(l.Follow, models) })
 }
 
 // carry adds patterns such as "acme/*".
 func (r *rules) carry(patterns []string) error {
+	if err := checkPatterns(patterns); err != nil {
+		return err
+	}
+	return r.change(func(l *ruleLists) { l.Carry = merge(l.Carry, patterns) })
+}
+
+func checkModels(models []string) error {
+	for _, m := range models {
+		if _, err := manifest.ParseModel(m); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkPatterns refuses what path.Match does not take, and what can match no
+// model since it has not exactly one slash.
+func checkPatterns(patterns []string) error {
 	for _, p := range patterns {
-		if _, err := path.Match(p, "publisher/name"); err != nil || p == "" || len(p) > 256 {
+		if _, err := path.Match(p, "publisher/name"); err != nil || strings.Count(p, "/") != 1 || len(p) > maxPatternBytes {
 			return fmt.Errorf("%w: carry pattern %.80q (want a form such as acme/vad, acme/* or */*)", manifest.ErrName, p)
 		}
 	}
-	return r.change(func(l *ruleLists) { l.Carry = merge(l.Carry, patterns) })
+	return nil
 }
 
 // drop removes models and patterns and returns those that were there.
@@ -122,7 +146,12 @@ func (r *rules) follows(m manifest.Model) bool {
 func (r *rules) carries(m manifest.Model) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return slices.ContainsFunc(r.lists.Carry, func(pattern string) bool {
+	return matches(r.lists.Carry, m)
+}
+
+// matches says whether one of the patterns matches the model.
+func matches(patterns []string, m manifest.Model) bool {
+	return slices.ContainsFunc(patterns, func(pattern string) bool {
 		ok, err := path.Match(pattern, string(m))
 		return err == nil && ok
 	})
@@ -139,9 +168,9 @@ func (r *rules) followed() []manifest.Model {
 	return models
 }
 
-// patterns returns what is carried, in order.
+// patterns returns what is carried, in order; never nil.
 func (r *rules) patterns() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return slices.Clone(r.lists.Carry)
+	return append([]string{}, r.lists.Carry...)
 }
