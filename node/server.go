@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"net"
@@ -23,6 +24,8 @@ const (
 	maxRequestBytes = 512 << 20 // inputs of a model, as JSON
 	maxSocketPath   = 104       // of a Unix socket's name, on the strictest system
 	shutdownTime    = 5 * time.Second
+	metricsTime     = 30 * time.Second // for one scrape over TCP
+	maxScrapes      = 2
 )
 
 // Handler returns the local API, as package api describes it.
@@ -46,7 +49,7 @@ func (n *Node) Handler() http.Handler {
 	post(mux, n, "verify", n.verify)
 	post(mux, n, "fsck", n.fsck)
 	post(mux, n, "gc", n.gc)
-	mux.Handle("GET /metrics", promhttp.HandlerFor(n.metrics, promhttp.HandlerOpts{}))
+	mux.Handle("GET /metrics", n.metricsHandler())
 	return mux
 }
 
@@ -66,6 +69,10 @@ func post[Req, Res any](mux *http.ServeMux, n *Node, name string, call func(cont
 		decoder.DisallowUnknownFields()
 		if err := decoder.Decode(&req); err != nil {
 			http.Error(w, fmt.Sprintf("request: %v", err), http.StatusBadRequest)
+			return
+		}
+		if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
+			http.Error(w, "request: more than one JSON object", http.StatusBadRequest)
 			return
 		}
 		answer(n, w, r, req, call)
@@ -90,34 +97,38 @@ func (n *Node) serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	group, ctx := errgroup.WithContext(ctx)
-	serveHTTP(ctx, group, socket, n.Handler(), n.log)
+	var metrics net.Listener
 	if n.config.Metrics != "" {
 		var listen net.ListenConfig
-		listener, err := listen.Listen(ctx, "tcp", n.config.Metrics)
-		if err != nil {
+		if metrics, err = listen.Listen(ctx, "tcp", n.config.Metrics); err != nil {
 			return errors.Join(fmt.Errorf("serve metrics on %s: %w", n.config.Metrics, err), socket.Close())
 		}
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	serveHTTP(ctx, group, socket, &http.Server{Handler: n.Handler()}, n.log)
+	if metrics != nil {
 		mux := http.NewServeMux()
-		mux.Handle("GET /metrics", promhttp.HandlerFor(n.metrics, promhttp.HandlerOpts{}))
-		serveHTTP(ctx, group, listener, mux, n.log)
+		mux.Handle("GET /metrics", n.metricsHandler())
+		serveHTTP(ctx, group, metrics, &http.Server{Handler: mux, ReadTimeout: metricsTime, WriteTimeout: metricsTime}, n.log)
 	}
 	return group.Wait()
 }
 
+// metricsHandler answers few scrapes at a time: each reads the whole index.
+func (n *Node) metricsHandler() http.Handler {
+	return promhttp.HandlerFor(n.metrics, promhttp.HandlerOpts{MaxRequestsInFlight: maxScrapes})
+}
+
 // serveHTTP runs a server in group until ctx ends; calls under way are then
 // cancelled and given a moment to say so.
-func serveHTTP(ctx context.Context, group *errgroup.Group, listener net.Listener, handler http.Handler, log *slog.Logger) {
-	server := &http.Server{
-		Handler:           handler,
-		ReadHeaderTimeout: 10 * time.Second,
-		IdleTimeout:       time.Minute,
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
-		BaseContext:       func(net.Listener) context.Context { return ctx },
-	}
+func serveHTTP(ctx context.Context, group *errgroup.Group, listener net.Listener, server *http.Server, log *slog.Logger) {
+	server.ReadHeaderTimeout = 10 * time.Second
+	server.IdleTimeout = time.Minute
+	server.ErrorLog = slog.NewLogLogger(log.Handler(), slog.LevelWarn)
+	server.BaseContext = func(net.Listener) context.Context { return ctx }
 	group.Go(func() error {
 		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-			return fmt.Errorf("local API: %w", err)
+			return fmt.Errorf("serve %s: %w", listener.Addr(), err)
 		}
 		return nil
 	})

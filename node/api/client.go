@@ -69,13 +69,24 @@ func (c *Client) Call(ctx context.Context, name string, request, result any, onP
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
 		text, _ := io.ReadAll(io.LimitReader(resp.Body, 4096))
-		return Errorf(CodeFailed, "call %s: %s: %s", name, resp.Status, bytes.TrimSpace(text))
+		return refusal(name, resp, string(bytes.TrimSpace(text)))
 	}
 	err = read(resp.Body, onProgress, result)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
 	return err
+}
+
+// refusal says what an answer means that is no stream of events.
+func refusal(name string, resp *http.Response, text string) error {
+	switch resp.StatusCode {
+	case http.StatusBadRequest, http.StatusRequestEntityTooLarge:
+		return Errorf(CodeUsage, "call %s: %s", name, text)
+	case http.StatusNotFound, http.StatusMethodNotAllowed:
+		return Errorf(CodeFailed, "the node does not know the call %s: it runs another version of this software, restart it", name)
+	}
+	return Errorf(CodeFailed, "call %s: %s: %s", name, resp.Status, text)
 }
 
 // local is a transport that runs the handler in a goroutine of its own; the
@@ -90,6 +101,9 @@ func (l local) RoundTrip(req *http.Request) (*http.Response, error) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
+		if req.Body != nil {
+			defer req.Body.Close()
+		}
 		l.handler.ServeHTTP(out, req.WithContext(ctx))
 		out.WriteHeader(http.StatusOK)
 		_ = w.Close()
