@@ -20,7 +20,8 @@ type entry struct {
 	version     string
 	state       api.State
 	reason      string
-	final       bool // no retry will change it before a new release or a restart
+	code        api.Code // of reason
+	final       bool     // no retry will change it before a new release, a restart or an operator's word
 	done, total uint64
 }
 
@@ -43,8 +44,10 @@ func (b *board) set(m manifest.Model, e entry) {
 func (b *board) drop(m manifest.Model) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	delete(b.entries, m)
-	b.broadcast()
+	if _, ok := b.entries[m]; ok {
+		delete(b.entries, m)
+		b.broadcast()
+	}
 }
 
 // get returns where the model stands, and a channel that is closed at the next
@@ -53,6 +56,18 @@ func (b *board) get(m manifest.Model) (entry, <-chan struct{}) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.entries[m], b.changed
+}
+
+// reopen lets what failed for good in the models that match be tried again.
+func (b *board) reopen(match func(manifest.Model) bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for m, e := range b.entries {
+		if e.final && match(m) {
+			e.final = false
+			b.entries[m] = e
+		}
+	}
 }
 
 // touch wakes those who wait although no entry changed.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"slices"
 	"time"
 
@@ -19,25 +18,35 @@ func (n *Node) createPublisher(_ context.Context, req api.PublisherRequest, _ *a
 	if err := manifest.ValidatePublisher(req.Name); err != nil {
 		return api.PublisherRoot{}, err
 	}
-	signer, err := trust.CreatePublisher(filepath.Join(n.dir, publisherName, req.Name), req.Name, time.Now())
+	if p, ok := n.trust.Publisher(req.Name); ok {
+		if _, own := n.keys.root(req.Name); !own {
+			return api.PublisherRoot{}, fmt.Errorf("publisher %s: %w: it has the fingerprint %s", req.Name, trust.ErrPinned, p.Fingerprint)
+		}
+	}
+	root, err := n.keys.create(req.Name, time.Now())
 	if err != nil {
 		return api.PublisherRoot{}, err
 	}
-	defer signer.Close()
-	if _, err := n.trust.Pin(signer.Root()); err != nil {
+	if _, err := n.trust.Pin(root); err != nil {
 		return api.PublisherRoot{}, err
 	}
-	return api.PublisherRoot{Name: req.Name, Fingerprint: signer.Fingerprint().String(), Root: signer.Root()}, nil
+	return describeRoot(req.Name, root), nil
+}
+
+func describeRoot(name string, root []byte) api.PublisherRoot {
+	return api.PublisherRoot{Name: name, Fingerprint: trust.SumFingerprint(root).String(), Root: root}
 }
 
 // exportPublisher gives out what other nodes need to pin the publisher.
 func (n *Node) exportPublisher(_ context.Context, req api.PublisherRequest, _ *api.Writer) (api.PublisherRoot, error) {
-	signer, err := n.signer(req.Name)
+	if root, ok := n.keys.root(req.Name); ok {
+		return describeRoot(req.Name, root), nil
+	}
+	signer, err := n.keys.open(req.Name) // says why the keys are not known
 	if err != nil {
 		return api.PublisherRoot{}, err
 	}
-	defer signer.Close()
-	return api.PublisherRoot{Name: req.Name, Fingerprint: signer.Fingerprint().String(), Root: signer.Root()}, nil
+	return describeRoot(req.Name, signer.Root()), signer.Close()
 }
 
 // pin makes this node believe a publisher.
@@ -47,10 +56,11 @@ func (n *Node) pin(_ context.Context, req api.TrustRequest, _ *api.Writer) (api.
 	if len(req.Root) > 0 {
 		p, err = n.trust.Pin(req.Root)
 	} else {
-		var fp trust.Fingerprint
-		if fp, err = trust.ParseFingerprint(req.Fingerprint); err == nil {
-			p, err = n.trust.PinFingerprint(req.Name, fp)
+		fp, parseErr := trust.ParseFingerprint(req.Fingerprint)
+		if parseErr != nil {
+			return api.Publisher{}, api.Errorf(api.CodeUsage, "%v", parseErr)
 		}
+		p, err = n.trust.PinFingerprint(req.Name, fp)
 	}
 	if err != nil {
 		return api.Publisher{}, err
@@ -77,9 +87,8 @@ func (n *Node) describePublisher(p trust.Publisher, evidence []trust.Evidence) a
 		Name: p.Name, Fingerprint: p.Fingerprint.String(), Known: p.Root > 0,
 		Version: p.Timestamp, Expires: p.Expires, Stale: p.Stale, Models: []string{},
 	}
-	if signer, err := n.signer(p.Name); err == nil {
-		out.Own = signer.Fingerprint() == p.Fingerprint
-		signer.Close()
+	if root, ok := n.keys.root(p.Name); ok {
+		out.Own = trust.SumFingerprint(root) == p.Fingerprint
 	}
 	for _, m := range n.trust.Models() {
 		if m.Publisher() == p.Name {
@@ -109,15 +118,23 @@ func (n *Node) follow(ctx context.Context, req api.RulesRequest, out *api.Writer
 	if err := n.rules.follow(req.Models); err != nil {
 		return api.Rules{}, err
 	}
-	n.poke()
+	n.tryAgain(func(m manifest.Model) bool { return slices.Contains(req.Models, string(m)) })
 	return n.getRules(ctx, none{}, out)
+}
+
+// tryAgain looks at the wants again, those that failed included: somebody has
+// just asked for their models.
+func (n *Node) tryAgain(match func(manifest.Model) bool) {
+	n.retries.forgive(match)
+	n.board.reopen(match)
+	n.poke()
 }
 
 func (n *Node) carry(ctx context.Context, req api.RulesRequest, out *api.Writer) (api.Rules, error) {
 	if err := n.rules.carry(req.Models); err != nil {
 		return api.Rules{}, err
 	}
-	n.poke()
+	n.tryAgain(func(m manifest.Model) bool { return matches(req.Models, m) })
 	return n.getRules(ctx, none{}, out)
 }
 
@@ -139,21 +156,22 @@ func (n *Node) unfollow(ctx context.Context, req api.RulesRequest, out *api.Writ
 	for _, r := range releases {
 		models[r.Model] = true
 	}
+	for _, status := range n.activator.Status() {
+		models[manifest.Model(status.Model)] = true
+	}
+	for _, text := range dropped {
+		models[manifest.Model(text)] = true // a pattern is the name of no model and harmless here
+	}
 	for m := range models {
-		if !n.rules.follows(m) {
-			err = errors.Join(err, n.activator.Deactivate(ctx, string(m)))
-			if !n.rules.carries(m) {
-				n.board.drop(m)
-				err = errors.Join(err, n.repin(m, nil))
-			}
-		}
+		err = errors.Join(err, n.letGo(ctx, m))
 	}
 	for _, w := range n.store.Wants() {
-		if !n.rules.follows(w.Model) && !n.rules.carries(w.Model) {
+		if !n.ruled(w.Model) {
 			err = errors.Join(err, n.store.ClearWant(w.Manifest))
 		}
 	}
-	n.poke()
+	// What failed to run may still be carried.
+	n.tryAgain(func(m manifest.Model) bool { return slices.Contains(dropped, string(m)) })
 	if err != nil {
 		return api.Rules{}, err
 	}
@@ -170,7 +188,7 @@ func (n *Node) path(_ context.Context, req api.ModelRequest, _ *api.Writer) (api
 	if err != nil {
 		return api.PathResult{}, err
 	}
-	variant := r.Variants[0].Name
+	variant := n.variantOf(r)
 	at, err := n.store.Locate(r.Manifest, variant)
 	if err != nil {
 		return api.PathResult{}, err
@@ -182,6 +200,26 @@ func (n *Node) path(_ context.Context, req api.ModelRequest, _ *api.Writer) (api
 		out.Files = append(out.Files, api.PathFile{Name: f.Path, Path: f.FullPath, Size: f.Size})
 	}
 	return out, nil
+}
+
+// variantOf returns the variant of a release that people mean: the one that
+// serves, or else the first that is here.
+func (n *Node) variantOf(r store.ReleaseState) string {
+	if status, ok := n.activation(r.Model); ok && status.Recorded != nil && status.Recorded.Release == r.Manifest.String() {
+		return status.Recorded.Variant
+	}
+	return mainVariant(r)
+}
+
+// mainVariant returns the first variant that is neither the golden set nor the
+// report; empty if there is none.
+func mainVariant(r store.ReleaseState) string {
+	for _, v := range r.Variants {
+		if v.Name != store.Golden && v.Name != store.Report {
+			return v.Name
+		}
+	}
+	return ""
 }
 
 // pick returns the release that people mean by a model, and a version or none.
@@ -197,7 +235,7 @@ func (n *Node) pick(m manifest.Model, version string) (store.ReleaseState, bool,
 	var best *store.ReleaseState
 	for i := range releases { // in order of sequence
 		r := &releases[i]
-		if r.Model != m || !whole(*r) || len(r.Variants) == 0 || (version != "" && r.Version != version) {
+		if r.Model != m || !whole(*r) || (version != "" && r.Version != version) {
 			continue
 		}
 		if version == "" && r.Manifest.String() == serving {
@@ -215,8 +253,8 @@ func (n *Node) pick(m manifest.Model, version string) (store.ReleaseState, bool,
 	return *best, best.Manifest.String() == serving, nil
 }
 
-// verify reads every whole release of a model (all models if it is empty) and
-// compares it with its manifest.
+// verify reads every release of a model (all models if it is empty) that is
+// here whole, or was and is meant to stay, and compares it with its manifest.
 func (n *Node) verify(ctx context.Context, req api.ModelRequest, out *api.Writer) (api.VerifyResult, error) {
 	releases, err := n.store.Releases()
 	if err != nil {
@@ -256,7 +294,8 @@ func (n *Node) verify(ctx context.Context, req api.ModelRequest, out *api.Writer
 }
 
 func selects(req api.ModelRequest, r store.ReleaseState) bool {
-	return (req.Model == "" || r.Model == req.Model) && (req.Version == "" || r.Version == req.Version)
+	return (req.Model == "" || r.Model == req.Model) && (req.Version == "" || r.Version == req.Version) &&
+		(whole(r) || len(r.Pins) > 0)
 }
 
 func (n *Node) fsck(ctx context.Context, _ none, out *api.Writer) (api.FsckResult, error) {

@@ -9,6 +9,7 @@ import (
 	"github.com/dunlin-mesh/dunlin/node/api"
 	modelrt "github.com/dunlin-mesh/dunlin/runtime"
 	"github.com/dunlin-mesh/dunlin/store"
+	"github.com/dunlin-mesh/dunlin/transfer"
 	"github.com/dunlin-mesh/dunlin/trust"
 )
 
@@ -39,7 +40,7 @@ func codeOf(err error) api.Code {
 	switch {
 	case is(manifest.ErrName, manifest.ErrCID, modelrt.ErrInput, modelrt.ErrTensor):
 		return api.CodeUsage
-	case is(trust.ErrForged, trust.ErrMalformed, trust.ErrRollback, trust.ErrEquivocation, trust.ErrExpired, trust.ErrMismatch,
+	case is(errWrongModel, transfer.ErrManifest, trust.ErrForged, trust.ErrMalformed, trust.ErrRollback, trust.ErrEquivocation, trust.ErrExpired, trust.ErrMismatch,
 		store.ErrCorrupt, store.ErrMismatch, manifest.ErrContent, modelrt.ErrVerify):
 		return api.CodeUnverified
 	case is(ErrNotRunning, store.ErrLocked, trust.ErrLocked, context.DeadlineExceeded):

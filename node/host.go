@@ -2,8 +2,6 @@ package node
 
 import (
 	"fmt"
-	"log/slog"
-	"net/netip"
 	"time"
 
 	"github.com/libp2p/go-libp2p"
@@ -17,8 +15,6 @@ import (
 	libp2ptls "github.com/libp2p/go-libp2p/p2p/security/tls"
 	libp2pquic "github.com/libp2p/go-libp2p/p2p/transport/quic"
 	"github.com/libp2p/go-libp2p/p2p/transport/tcp"
-	"github.com/multiformats/go-multiaddr"
-	manet "github.com/multiformats/go-multiaddr/net"
 )
 
 // Bounds of what peers may make a node hold.
@@ -37,7 +33,7 @@ const (
 // Which handshake a dialer tries first depends on the preset: TLS where bytes
 // are free (AES is the faster cipher on most machines), Noise where they are
 // not (its handshake is about 1 kB shorter: it sends no certificate).
-func newHost(c Config, key crypto.PrivKey, counter *metrics.BandwidthCounter, log *slog.Logger) (host.Host, error) {
+func newHost(c Config, key crypto.PrivKey, counter *metrics.BandwidthCounter) (host.Host, error) {
 	security := []libp2p.Option{libp2p.Security(noise.ID, noise.New), libp2p.Security(libp2ptls.ID, libp2ptls.New)}
 	if c.Preset == LAN {
 		security[0], security[1] = security[1], security[0]
@@ -75,7 +71,6 @@ func newHost(c Config, key crypto.PrivKey, counter *metrics.BandwidthCounter, lo
 	if err != nil {
 		return nil, fmt.Errorf("start the network: %w (listen elsewhere with `dunlin init --listen` or in config.json)", err)
 	}
-
 	return h, nil
 }
 
@@ -91,16 +86,4 @@ func limits() rcmgr.ConcreteLimitConfig {
 		PeerDefault: rcmgr.ResourceLimits{Memory: maxHostMemory / 2, StreamsInbound: 128, StreamsOutbound: 128, Streams: 256},
 	}
 	return partial.Build(fixed)
-}
-
-// isLocal says whether addr is loopback, link-local or a private network, the
-// addresses that other machines of the same site have.
-func isLocal(addr multiaddr.Multiaddr) bool {
-	ip, err := manet.ToIP(addr)
-	if err != nil {
-		return false
-	}
-	a, ok := netip.AddrFromSlice(ip)
-	a = a.Unmap()
-	return ok && (a.IsLoopback() || a.IsLinkLocalUnicast() || a.IsPrivate())
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/dunlin-mesh/dunlin/node/api"
@@ -32,7 +33,7 @@ func (n *Node) infer(ctx context.Context, req api.InferRequest, out *api.Writer)
 		return api.InferResult{}, err
 	}
 	if req.Zeros {
-		if err := fillZeros(req.Inputs, info.Signature); err != nil {
+		if req.Inputs, err = fillZeros(req.Inputs, info.Signature); err != nil {
 			return api.InferResult{}, err
 		}
 	}
@@ -59,11 +60,13 @@ func (n *Node) notActive(req api.ModelRequest) error {
 	return fmt.Errorf("%s: %w yet: `dunlin wait %s`", req.Model, modelrt.ErrNotActive, req.Model)
 }
 
-// fillZeros adds zeros for the inputs that are left out; sizes that are only
-// known when running are 1.
-func fillZeros(inputs map[string]modelrt.Tensor, s modelrt.Signature) error {
+// fillZeros returns the inputs with zeros for those that are left out; sizes
+// that are only known when running are 1.
+func fillZeros(given map[string]modelrt.Tensor, s modelrt.Signature) (map[string]modelrt.Tensor, error) {
+	inputs := make(map[string]modelrt.Tensor, len(s.Inputs))
+	maps.Copy(inputs, given)
 	for _, port := range s.Inputs {
-		if _, given := inputs[port.Name]; given {
+		if _, ok := inputs[port.Name]; ok {
 			continue
 		}
 		shape := make([]int64, len(port.Shape))
@@ -72,9 +75,9 @@ func fillZeros(inputs map[string]modelrt.Tensor, s modelrt.Signature) error {
 		}
 		zeros, err := modelrt.NewTensor(port.DType, shape, maxZeroBytes)
 		if err != nil {
-			return fmt.Errorf("input %s: %w", port.Name, err)
+			return nil, fmt.Errorf("input %s: %w", port.Name, err)
 		}
 		inputs[port.Name] = zeros
 	}
-	return nil
+	return inputs, nil
 }

@@ -54,10 +54,12 @@ type Node struct {
 	board     *board
 	metrics   *prometheus.Registry
 	book      *book
+	keys      *keyring
 
-	restored   sync.Once     // the releases that were active are being brought back
-	restoring  chan struct{} // closed once they are
+	restoring  chan struct{} // holds a token while somebody brings back what was active
+	restored   bool          // all of it was; owned by whoever has put the token
 	publishing sync.Mutex    // one release is made at a time
+	retries    *retries
 	wake       chan struct{} // buffered: something changed that may be worth a look
 	ask        chan struct{} // buffered: peers may know what this node did not want to know before
 	net        atomic.Pointer[online]
@@ -93,8 +95,8 @@ func Open(o Options) (_ *Node, err error) {
 	}
 	n := &Node{
 		dir: o.Dir, config: config, log: o.Logger, id: id, engine: o.Engine,
-		board: newBoard(), wake: make(chan struct{}, 1), ask: make(chan struct{}, 1), restoring: make(chan struct{}),
-		book: openBook(o.Dir, o.Logger),
+		board: newBoard(), wake: make(chan struct{}, 1), ask: make(chan struct{}, 1), restoring: make(chan struct{}, 1),
+		retries: newRetries(), book: openBook(o.Dir, o.Logger),
 	}
 	if n.store, err = store.Open(n.storeConfig()); err != nil {
 		return nil, err
@@ -116,6 +118,9 @@ func Open(o Options) (_ *Node, err error) {
 		}
 	}()
 	if n.rules, err = loadRules(o.Dir); err != nil {
+		return nil, err
+	}
+	if n.keys, err = openKeyring(o.Dir, o.Logger); err != nil {
 		return nil, err
 	}
 	if n.engine == nil {
@@ -182,7 +187,7 @@ func (n *Node) Run(ctx context.Context) (err error) {
 		return err
 	}
 	counter := metrics.NewBandwidthCounter()
-	h, err := newHost(n.config, key, counter, n.log)
+	h, err := newHost(n.config, key, counter)
 	if err != nil {
 		return err
 	}
@@ -204,7 +209,7 @@ func (n *Node) Run(ctx context.Context) (err error) {
 	}
 	net.gossip, err = gossip.New(gossip.Config{
 		Host: h, Mesh: n.config.Mesh, Preset: gossip.Preset(n.config.Preset), State: n.trust, Logger: n.log,
-		OnChange: func(trust.Fingerprint) { n.poke() },
+		OnChange: func(trust.Fingerprint) { n.poke(); n.board.touch() },
 	})
 	if err != nil {
 		return err
@@ -216,16 +221,17 @@ func (n *Node) Run(ctx context.Context) (err error) {
 	n.net.Store(net)
 	defer n.net.Store(nil)
 
-	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return n.serve(ctx) })
-	group.Go(func() error { return net.transfer.Run(ctx) })
-	group.Go(func() error { return net.gossip.Run(ctx) })
-	group.Go(func() error { return find.run(ctx) })
-	group.Go(func() error { return n.keepWanted(ctx, net) })
-	group.Go(func() error { return n.askPeers(ctx, net) })
+	group, groupCtx := errgroup.WithContext(ctx)
+	for _, run := range []func(context.Context) error{
+		n.serve, net.transfer.Run, net.gossip.Run, find.run,
+		func(ctx context.Context) error { return n.keepWanted(ctx, net) },
+		func(ctx context.Context) error { return n.askPeers(ctx, net) },
+	} {
+		group.Go(func() error { return run(groupCtx) })
+	}
 	n.log.Info("node is up", slog.String("peer_id", n.id.String()), slog.Any("addresses", addresses(h)))
 	err = group.Wait()
-	if errors.Is(err, context.Canceled) {
+	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		err = nil
 	}
 	return err

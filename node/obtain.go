@@ -15,15 +15,20 @@ import (
 	"github.com/dunlin-mesh/dunlin/transfer"
 )
 
-// errWrongModel says that a signed release names a manifest of another model.
-var errWrongModel = errors.New("manifest is of another model")
+// What makes a signed release useless here, whatever is tried.
+var (
+	errWrongModel = errors.New("manifest is of another model")
+	errNoVariant  = errors.New("no variant fits this machine")
+)
 
 // obtain brings the release here and, if it is followed and can run, makes it
 // active. Whatever it stops at, the next call goes on from there.
 func (n *Node) obtain(ctx context.Context, net *online, w want) error {
 	n.tell(w, entry{state: api.StateWaiting})
-	if err := n.store.SetWant(w.Release); err != nil {
-		return err
+	if w.purpose != toRepair { // what is repaired has its pins
+		if err := n.store.SetWant(w.Release); err != nil {
+			return err
+		}
 	}
 	if err := net.transfer.Blocks(ctx, []manifest.CID{w.Manifest}); err != nil {
 		return fmt.Errorf("fetch manifest: %w", err)
@@ -33,11 +38,14 @@ func (n *Node) obtain(ctx context.Context, net *online, w want) error {
 		return err
 	}
 	if m.Model != w.Model {
-		return fmt.Errorf("release %s@%s: %w: %s", w.Model, w.Version, errWrongModel, m.Model)
+		return fmt.Errorf("release %s: %w: %s", w.Release, errWrongModel, m.Model)
 	}
-	variants := n.choose(m, w.purpose)
+	variants, err := n.needed(m, w)
+	if err != nil {
+		return err
+	}
 	if len(variants) == 0 {
-		return fmt.Errorf("release %s@%s: none of its %d variants fits this machine", w.Model, w.Version, len(m.Variants))
+		return fmt.Errorf("release %s: %w: it has %d", w.Release, errNoVariant, len(m.Variants))
 	}
 	if err := n.fetch(ctx, net, w, m, variants); err != nil {
 		return err
@@ -50,13 +58,10 @@ func (n *Node) obtain(ctx context.Context, net *online, w want) error {
 			return err
 		}
 	}
-	if err := n.store.ClearWant(w.Manifest); err != nil {
-		return err
-	}
 	if w.purpose == toRepair {
 		return nil
 	}
-	if err := n.keep(ctx, w); err != nil {
+	if err := n.keep(w); err != nil {
 		return err
 	}
 	n.tell(w, entry{state: api.StateCurrent, done: total, total: total})
@@ -114,13 +119,33 @@ func (n *Node) fetch(ctx context.Context, net *online, w want, m *manifest.Manif
 	return nil
 }
 
-// choose returns the variants that this node needs of a release: the first
-// whose requirements hold to run it, those that were begun to repair it, all of
-// them to carry it.
-func (n *Node) choose(m *manifest.Manifest, why purpose) []manifest.Variant {
-	if why != toRun {
-		return m.Variants
+// needed returns the variants that this node needs of a release: the chosen one
+// to run it, those that were begun to repair it, all of them to carry it.
+func (n *Node) needed(m *manifest.Manifest, w want) ([]manifest.Variant, error) {
+	switch w.purpose {
+	case toRun:
+		return n.choose(m), nil
+	case toCarry:
+		return m.Variants, nil
 	}
+	releases, err := n.store.Releases()
+	if err != nil {
+		return nil, err
+	}
+	var begun []manifest.Variant
+	for _, r := range releases {
+		for _, v := range r.Variants {
+			if named, ok := m.Variant(v.Name); ok && r.Manifest == w.Manifest {
+				begun = append(begun, named)
+			}
+		}
+	}
+	return begun, nil
+}
+
+// choose returns the variant that this machine runs, the first whose
+// requirements hold; none if there is none.
+func (n *Node) choose(m *manifest.Manifest) []manifest.Variant {
 	for _, v := range m.Variants {
 		r := v.Requires
 		if r == nil || (fits(r.OS, goruntime.GOOS) && fits(r.Arch, goruntime.GOARCH)) {
@@ -183,8 +208,9 @@ func (n *Node) candidate(r store.Release, variant string) (modelrt.Candidate, er
 }
 
 // keep pins the release, what the runtime serves and what it could go back to,
-// takes the pins off everything older of the model, and gives the room back.
-func (n *Node) keep(ctx context.Context, w want) error {
+// and takes everything older of the model off the disk. The want ends once the
+// pins hold.
+func (n *Node) keep(w want) error {
 	pins := map[manifest.CID][]store.Pin{w.Manifest: {w.pin()}}
 	previous, err := n.previous(w.Release)
 	if err != nil {
@@ -201,12 +227,16 @@ func (n *Node) keep(ctx context.Context, w want) error {
 	if err := n.repin(w.Model, pins); err != nil {
 		return err
 	}
-	report, err := n.store.GC(ctx)
+	for _, r := range n.store.Wants() {
+		if r.Manifest == w.Manifest || (r.Model == w.Model && r.Sequence < w.Sequence) {
+			err = errors.Join(err, n.store.ClearWant(r.Manifest))
+		}
+	}
 	if err != nil {
 		return err
 	}
-	if len(report.Releases) > 0 {
-		n.log.Info("older releases removed", slog.Int("releases", len(report.Releases)), slog.Uint64("bytes", report.Bytes))
+	if err := n.removeUnpinned(w.Model); err != nil {
+		n.log.Warn("older releases still take room", slog.String("model", string(w.Model)), slog.Any("error", err))
 	}
 	return nil
 }
@@ -268,21 +298,28 @@ func (n *Node) repin(model manifest.Model, keep map[manifest.CID][]store.Pin) er
 	return err
 }
 
-// restore brings back, once, what was active when the node last ended.
+// restore brings back, once, what was active when the node last ended. A caller
+// that gives up in the middle leaves the rest to the next one.
 func (n *Node) restore(ctx context.Context) {
-	n.restored.Do(func() {
-		defer close(n.restoring)
-		err := n.activator.Restore(ctx, func(_ context.Context, r modelrt.Release) (modelrt.Candidate, error) {
-			c, err := manifest.ParseCID(r.Release)
-			if err != nil {
-				return modelrt.Candidate{}, err
-			}
-			return n.candidate(store.Release{Model: manifest.Model(r.Model), Version: r.Version, Sequence: r.Sequence, Manifest: c}, r.Variant)
-		})
+	select {
+	case n.restoring <- struct{}{}:
+	case <-ctx.Done():
+		return
+	}
+	defer func() { <-n.restoring }()
+	if n.restored {
+		return
+	}
+	err := n.activator.Restore(ctx, func(_ context.Context, r modelrt.Release) (modelrt.Candidate, error) {
+		c, err := manifest.ParseCID(r.Release)
 		if err != nil {
-			n.log.Warn("what was active could not be brought back", slog.Any("error", err))
+			return modelrt.Candidate{}, err
 		}
-		n.board.touch()
+		return n.candidate(store.Release{Model: manifest.Model(r.Model), Version: r.Version, Sequence: r.Sequence, Manifest: c}, r.Variant)
 	})
-	<-n.restoring
+	n.restored = ctx.Err() == nil
+	if err != nil {
+		n.log.Warn("what was active could not be brought back", slog.Any("error", err))
+	}
+	n.board.touch()
 }

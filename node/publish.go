@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"path/filepath"
 	"slices"
@@ -44,11 +43,16 @@ func (n *Node) publish(ctx context.Context, req api.PublishRequest, out *api.Wri
 	}
 	n.publishing.Lock()
 	defer n.publishing.Unlock()
-	signer, err := n.signer(req.Model.Publisher())
+	signer, err := n.keys.open(req.Model.Publisher())
 	if err != nil {
 		return api.PublishResult{}, err
 	}
 	defer signer.Close()
+	// Nothing is signed that this very node would not believe; and a crash may
+	// have come between making the keys and pinning them.
+	if _, err := n.trust.Pin(signer.Root()); err != nil {
+		return api.PublishResult{}, err
+	}
 
 	var parts []*part
 	defer func() {
@@ -122,6 +126,7 @@ func (n *Node) announce(ctx context.Context, signer *trust.Signer, parts []*part
 		}
 	}
 	n.poke()
+	n.board.touch()
 	net, err := n.running()
 	if err != nil {
 		return nil // whoever this node meets once it is up learns of it then
@@ -131,7 +136,10 @@ func (n *Node) announce(ctx context.Context, signer *trust.Signer, parts []*part
 			net.transfer.Changed(f.ID())
 		}
 	}
-	return net.gossip.Announce(ctx, signer.Head())
+	if err := net.gossip.Announce(ctx, signer.Head()); err != nil {
+		n.log.Warn("release is not announced, peers learn of it when they next ask", slog.Any("error", err))
+	}
+	return nil
 }
 
 // unpinOldPublished lets go of releases that the publisher's metadata no longer
@@ -149,16 +157,4 @@ func (n *Node) unpinOldPublished(model manifest.Model) error {
 		}
 	}
 	return err
-}
-
-// signer opens the keys of a publisher that was created on this node.
-func (n *Node) signer(name string) (*trust.Signer, error) {
-	if err := manifest.ValidatePublisher(name); err != nil {
-		return nil, err
-	}
-	signer, err := trust.OpenSigner(filepath.Join(n.dir, publisherName, name))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("publisher %s has no keys on this node: create it with `dunlin publisher create %s`", name, name)
-	}
-	return signer, err
 }

@@ -83,12 +83,15 @@ func (n *Node) describeModel(m manifest.Model, held []store.ReleaseState) api.Mo
 		for _, r := range held {
 			if r.Manifest == latest.Manifest && len(r.Variants) > 0 {
 				out.Latest.Complete = whole(r)
-				out.Variant = r.Variants[0].Name
+				out.Variant = n.variantOf(r)
 				for _, v := range r.Variants {
 					out.HeldBytes, out.TotalBytes = out.HeldBytes+v.HeldBytes, out.TotalBytes+v.Bytes
 				}
-				if out.Latest.Complete {
+				switch {
+				case out.Latest.Complete && n.installed(r):
 					out.State = api.StateCurrent
+				case out.Latest.Complete:
+					out.State = api.StateVerifying
 				}
 			}
 		}
@@ -106,6 +109,21 @@ func (n *Node) describeModel(m manifest.Model, held []store.ReleaseState) api.Mo
 		out.Serving = status.Active != nil
 	}
 	return out
+}
+
+// installed says whether the release, which is here whole, went through every
+// gate that its model's rules ask for: without a rule, none.
+func (n *Node) installed(r store.ReleaseState) bool {
+	if !n.rules.follows(r.Model) {
+		return !n.rules.carries(r.Model) || slices.ContainsFunc(r.Pins, func(p store.Pin) bool { return p != store.PinPrevious })
+	}
+	if !slices.Contains(r.Pins, store.PinFollowed) {
+		return false
+	}
+	if status, ok := n.activation(r.Model); ok && status.Recorded != nil && status.Recorded.Release == r.Manifest.String() {
+		return true
+	}
+	return !n.canRun(r.Manifest)
 }
 
 func describeRelease(r store.ReleaseState) api.Release {

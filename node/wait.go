@@ -9,8 +9,8 @@ import (
 )
 
 // wait returns when the release is here, whole, and active if it can be. A
-// release that failed for good, or that was replaced by a newer one, is a
-// failure; everything else is waited for.
+// release that failed for good, was replaced by a newer one or taken back, is
+// a failure; everything else is waited for.
 func (n *Node) wait(ctx context.Context, req api.WaitRequest, out *api.Writer) (api.Model, error) {
 	if err := req.Model.Validate(); err != nil {
 		return api.Model{}, err
@@ -26,6 +26,7 @@ func (n *Node) wait(ctx context.Context, req api.WaitRequest, out *api.Writer) (
 		ctx, cancel = context.WithTimeout(ctx, req.Timeout)
 		defer cancel()
 	}
+	var told api.Progress
 	for {
 		_, changed := n.board.get(req.Model)
 		now, err := n.model(req)
@@ -36,7 +37,10 @@ func (n *Node) wait(ctx context.Context, req api.WaitRequest, out *api.Writer) (
 		if done || err != nil {
 			return now, err
 		}
-		out.Progress(api.Progress{What: string(now.State), Done: int64(now.HeldBytes), Total: int64(now.TotalBytes)})
+		if p := (api.Progress{What: string(now.State), Done: int64(now.HeldBytes), Total: int64(now.TotalBytes)}); p != told {
+			out.Progress(p)
+			told = p
+		}
 		select {
 		case <-changed:
 		case <-ctx.Done():
@@ -64,6 +68,11 @@ func (n *Node) model(req api.WaitRequest) (api.Model, error) {
 
 // arrived says whether what is waited for is here.
 func (n *Node) arrived(req api.WaitRequest, now api.Model) (bool, error) {
+	if req.Version != "" {
+		if r, ok := n.trust.Release(req.Model, req.Version); ok && r.Revoked {
+			return false, fmt.Errorf("%s was taken back by its publisher", wanted(req))
+		}
+	}
 	if now.Latest == nil {
 		return false, nil
 	}
@@ -74,7 +83,7 @@ func (n *Node) arrived(req api.WaitRequest, now api.Model) (bool, error) {
 		return false, nil // not heard of yet
 	}
 	if e, _ := n.board.get(req.Model); now.State == api.StateFailed && e.final {
-		return false, errors.New(now.Reason)
+		return false, api.Errorf(e.code, "%s", e.reason)
 	}
 	return now.State == api.StateCurrent && now.Latest.Complete, nil
 }

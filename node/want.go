@@ -1,26 +1,17 @@
 package node
 
 import (
-	"context"
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
-	"sync"
-	"time"
+	"slices"
 
 	"github.com/dunlin-mesh/dunlin/manifest"
 	"github.com/dunlin-mesh/dunlin/node/api"
 	modelrt "github.com/dunlin-mesh/dunlin/runtime"
 	"github.com/dunlin-mesh/dunlin/store"
-)
-
-// How often the node looks at what it wants although nothing happened, and how
-// long it leaves a failed want alone (a full disk may have been cleared).
-const (
-	lookInterval = 10 * time.Minute
-	firstRetry   = 5 * time.Second
-	lastRetry    = 5 * time.Minute
-	maxWorkers   = 64
+	"github.com/dunlin-mesh/dunlin/transfer"
 )
 
 // purpose is why a release is wanted.
@@ -36,125 +27,42 @@ const (
 type want struct {
 	store.Release
 	purpose purpose
+	// kept says that the release is here whole, and was checked and pinned for
+	// this purpose before.
+	kept bool
 }
 
-// worker is the pursuit of one want.
-type worker struct {
-	want   want
-	cancel context.CancelFunc
-}
-
-// outcome is how a pursuit ended.
-type outcome struct {
-	want want
-	err  error
-}
-
-// keepWanted brings here what is followed and carried, until ctx ends:
-//
-//	for each model with a rule: the newest release its publisher signed,
-//	and each pinned release that has lost chunks:
-//	    is here, whole, verified, and active if it can be:  nothing to do
-//	    otherwise: one worker obtains it, until it is no longer wanted
-//	looked at again: at start, after each change of trust or rules, after each
-//	    outcome, when a chunk turned out rotten, when a failed one may be tried
-func (n *Node) keepWanted(ctx context.Context, net *online) error {
-	n.restore(ctx)
-	workers := make(map[manifest.CID]*worker)
-	retries := make(map[manifest.CID]*backoff)
-	outcomes := make(chan outcome)
-	var group sync.WaitGroup
-	defer group.Wait()
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	for {
-		next := time.Now().Add(lookInterval)
-		wants := n.wanted()
-		for c, w := range workers {
-			if now, ok := wants[c]; !ok || now.purpose != w.want.purpose {
-				w.cancel()
-			}
-		}
-		for c, w := range wants {
-			if workers[c] != nil || len(workers) >= maxWorkers || n.settled(w) {
-				continue
-			}
-			if retry := retries[c]; retry != nil && time.Now().Before(retry.until) {
-				next = earlier(next, retry.until)
-				continue
-			}
-			workCtx, stop := context.WithCancel(ctx)
-			workers[c] = &worker{want: w, cancel: stop}
-			group.Go(func() {
-				defer stop()
-				select {
-				case outcomes <- outcome{w, n.obtain(workCtx, net, w)}:
-				case <-ctx.Done():
-				}
-			})
-		}
-		timer := time.NewTimer(max(time.Until(next), time.Second))
-		select {
-		case <-ctx.Done():
-			timer.Stop()
-			return ctx.Err()
-		case o := <-outcomes:
-			delete(workers, o.want.Manifest)
-			n.note(o, retries)
-		case <-n.wake:
-		case <-timer.C:
-		}
-		timer.Stop()
+// pin is the reason for which the store keeps what the want brings.
+func (w want) pin() store.Pin {
+	if w.purpose == toRun {
+		return store.PinFollowed
 	}
+	return store.PinCarried
 }
 
-// note writes down how a pursuit ended and when to try again.
-func (n *Node) note(o outcome, retries map[manifest.CID]*backoff) {
-	log := n.log.With(slog.String("model", string(o.want.Model)), slog.String("version", o.want.Version))
-	switch {
-	case o.err == nil:
-		delete(retries, o.want.Manifest)
-		log.Info("release is here", slog.String("to", string(o.want.purpose)))
-	case errors.Is(o.err, context.Canceled):
-		log.Debug("release is no longer wanted")
-	default:
-		retry := retries[o.want.Manifest]
-		if retry == nil {
-			retry = &backoff{}
-			retries[o.want.Manifest] = retry
-		}
-		retry.wait = min(max(2*retry.wait, firstRetry), lastRetry)
-		retry.until = time.Now().Add(retry.wait)
-		if o.want.purpose != toRepair {
-			e, _ := n.board.get(o.want.Model)
-			e.version, e.state, e.reason = o.want.Version, api.StateFailed, o.err.Error()
-			e.final = final(o.err)
-			n.board.set(o.want.Model, e)
-		}
-		log.Warn("release could not be had", slog.Any("error", o.err), slog.Duration("again_in", retry.wait))
-	}
+// before orders wants by what is missed most: what is to run, what was here and
+// has rotted, what is only passed on.
+func (w want) before(other want) int {
+	rank := []purpose{toRun, toRepair, toCarry}
+	return cmp.Or(
+		cmp.Compare(slices.Index(rank, w.purpose), slices.Index(rank, other.purpose)),
+		cmp.Compare(w.Model, other.Model),
+		cmp.Compare(w.Sequence, other.Sequence))
 }
 
-// final says whether only a new release, or a restart, can change the outcome.
-func final(err error) bool {
-	for _, target := range []error{modelrt.ErrLoad, modelrt.ErrProbe, modelrt.ErrEntry, manifest.ErrFormat, errWrongModel} {
-		if errors.Is(err, target) {
-			return true
-		}
-	}
-	return false
-}
-
-// wanted lists what this node means to have, by manifest.
+// wanted lists what this node means to have, by manifest. Nothing that its
+// publisher took back is among it.
 func (n *Node) wanted() map[manifest.CID]want {
 	wants := make(map[manifest.CID]want)
 	releases, err := n.store.Releases()
 	if err != nil {
 		n.log.Warn("store does not say what it holds", slog.Any("error", err))
 	}
+	held := make(map[manifest.CID]store.ReleaseState)
 	for _, r := range releases {
-		if len(r.Pins) > 0 && !whole(r) {
-			wants[r.Manifest] = want{r.Release, toRepair}
+		held[r.Manifest] = r
+		if len(r.Pins) > 0 && !whole(r) && !n.revoked(r.Release) {
+			wants[r.Manifest] = want{Release: r.Release, purpose: toRepair}
 		}
 	}
 	for _, m := range n.trust.Models() {
@@ -163,26 +71,30 @@ func (n *Node) wanted() map[manifest.CID]want {
 			continue
 		}
 		r, ok := n.trust.Latest(m)
-		if !ok || r.Revoked {
+		if !ok {
 			continue
 		}
-		w := want{store.Release{Model: m, Version: r.Version, Sequence: r.Sequence, Manifest: r.Manifest}, toCarry}
+		w := want{Release: store.Release{Model: m, Version: r.Version, Sequence: r.Sequence, Manifest: r.Manifest}, purpose: toCarry}
 		if follow {
 			w.purpose = toRun
 		}
+		have := held[r.Manifest]
+		w.kept = whole(have) && slices.Contains(have.Pins, w.pin())
 		wants[r.Manifest] = w
 	}
 	return wants
 }
 
-// whole says whether every begun variant of r is complete.
+// revoked says whether the release's publisher took it back.
+func (n *Node) revoked(r store.Release) bool {
+	known, ok := n.trust.Release(r.Model, r.Version)
+	return ok && known.Manifest == r.Manifest && known.Revoked
+}
+
+// whole says whether every begun variant of r is complete. A release whose
+// manifest was lost has none.
 func whole(r store.ReleaseState) bool {
-	for _, v := range r.Variants {
-		if !v.Complete {
-			return false
-		}
-	}
-	return true
+	return len(r.Variants) > 0 && !slices.ContainsFunc(r.Variants, func(v store.VariantState) bool { return !v.Complete })
 }
 
 // settled says whether nothing is left to do about w.
@@ -194,28 +106,38 @@ func (n *Node) settled(w want) bool {
 	if e.version == w.Version && e.state == api.StateFailed && e.final {
 		return true
 	}
-	m, err := n.manifest(w.Manifest)
-	if err != nil {
+	if !w.kept || (w.purpose == toRun && !n.servesOrCannot(w)) {
 		return false
 	}
-	for _, v := range n.choose(m, w.purpose) {
-		if complete, err := n.store.Complete(w.Manifest, v.Name); err != nil || !complete {
-			return false
-		}
-		if w.purpose == toRun && n.runnable(v) == nil {
-			if active, ok := n.activator.Active(string(w.Model)); !ok || active.Release.Release != w.Manifest.String() {
-				return false
-			}
-		}
-	}
-	return e.version == w.Version && e.state == api.StateCurrent
+	n.tell(w, entry{state: api.StateCurrent, done: e.done, total: e.total})
+	return true
 }
 
-func (w want) pin() store.Pin {
-	if w.purpose == toRun {
-		return store.PinFollowed
+// servesOrCannot says whether the release is active, or no engine here runs it.
+func (n *Node) servesOrCannot(w want) bool {
+	active, ok := n.activator.Active(string(w.Model))
+	return (ok && active.Release.Release == w.Manifest.String()) || !n.canRun(w.Manifest)
+}
+
+// canRun says whether an engine here runs the variant that this machine would
+// choose. A manifest that is not here might be of one.
+func (n *Node) canRun(c manifest.CID) bool {
+	m, err := n.manifest(c)
+	return err != nil || slices.ContainsFunc(n.choose(m), func(v manifest.Variant) bool { return n.runnable(v) == nil })
+}
+
+// final says whether only a new release, a restart or an operator's word can
+// change the outcome.
+func final(err error) bool {
+	for _, target := range []error{
+		modelrt.ErrLoad, modelrt.ErrProbe, modelrt.ErrEntry,
+		manifest.ErrFormat, transfer.ErrManifest, store.ErrMismatch, errWrongModel, errNoVariant,
+	} {
+		if errors.Is(err, target) {
+			return true
+		}
 	}
-	return store.PinCarried
+	return false
 }
 
 // manifest reads a manifest that the store holds.
