@@ -99,7 +99,7 @@ func newNode(t *testing.T, h host.Host, preset Preset, state State) *node {
 	n := &node{t: t, host: &countingHost{Host: h, counts: make(map[protocol.ID]*count)}, state: state}
 	var logger *slog.Logger
 	if os.Getenv("GOSSIP_TEST_LOG") != "" {
-		logger = slog.New(slog.NewTextHandler(os.Stderr, nil)).With("node", h.ID().ShortString())
+		logger = slog.New(slog.NewTextHandler(os.Stderr, nil)).With(slog.String("node", h.ID().ShortString()))
 	}
 	g, err := New(Config{
 		Host: n.host, Mesh: "test", Preset: preset, State: state, Logger: logger,

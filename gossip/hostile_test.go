@@ -109,7 +109,7 @@ func TestHostileInitiator(t *testing.T) {
 				if took := time.Since(start); took > good.gossip.params.turnTimeout+time.Second {
 					t.Errorf("the session lasted %s (%v)", took, err)
 				}
-				stream.Reset()
+				_ = stream.Reset()
 				synctest.Wait()
 				until := good.gossip.parole.until(bad.host.ID())
 				if blamed := until.After(time.Now()); blamed != test.blamed {
@@ -146,12 +146,12 @@ func TestHostileResponder(t *testing.T) {
 		want   error
 	}{
 		{"silence", func(network.Stream) {}, context.DeadlineExceeded},
-		{"end", func(s network.Stream) { s.CloseWrite() }, io.ErrUnexpectedEOF},
-		{"garbage", func(s network.Stream) { s.Write([]byte("\x20garbage garbage garbage")) }, ErrProtocol},
-		{"a forged update", func(s network.Stream) { s.Write(frames(t, turn{Updates: 1}, encodeUpdate(t, forged))) }, ErrProtocol},
+		{"end", func(s network.Stream) { _ = s.CloseWrite() }, io.ErrUnexpectedEOF},
+		{"garbage", func(s network.Stream) { _, _ = s.Write([]byte("\x20garbage garbage garbage")) }, ErrProtocol},
+		{"a forged update", func(s network.Stream) { _, _ = s.Write(frames(t, turn{Updates: 1}, encodeUpdate(t, forged))) }, ErrProtocol},
 		{"differences without end", func(s network.Stream) {
 			for range 2 * maxTurns {
-				s.Write(frames(t, again))
+				_, _ = s.Write(frames(t, again))
 			}
 		}, ErrProtocol},
 	}
@@ -165,9 +165,9 @@ func TestHostileResponder(t *testing.T) {
 				bad := f.nodes[1]
 				bad.stop()
 				bad.host.Host.SetStreamHandler(SyncProtocol, func(s network.Stream) {
-					defer s.Reset()
+					defer func() { _ = s.Reset() }()
 					test.answer(s)
-					io.Copy(io.Discard, s)
+					_, _ = io.Copy(io.Discard, s)
 				})
 				err := f.nodes[0].gossip.Sync(t.Context(), bad.host.ID())
 				if errors.Is(test.want, context.DeadlineExceeded) {
@@ -197,7 +197,7 @@ func TestRepeatedDifferences(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer stream.Reset()
+		defer func() { _ = stream.Reset() }()
 		s := f.nodes[0].gossip.newSession(stream)
 		s.look()
 		s.salt, s.theirs = make([]byte, saltBytes), s.digest

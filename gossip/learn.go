@@ -3,6 +3,7 @@ package gossip
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -177,7 +178,7 @@ func (g *Gossip) keepLearning(ctx context.Context) error {
 
 func (g *Gossip) learnFrom(ctx context.Context, from peer.ID, publishers []trust.Fingerprint) {
 	if err := g.reconcile(ctx, from, publishers); err != nil && ctx.Err() == nil {
-		g.config.Logger.Info("learning failed", "peer", from.String(), "publishers", len(publishers), "error", err)
+		g.config.Logger.Info("learning failed", slog.String("peer", from.String()), slog.Int("publishers", len(publishers)), slog.Any("error", err))
 	}
 	known := func(head trust.Head) bool {
 		verdict, err := g.config.State.CheckHead(head)

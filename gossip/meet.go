@@ -2,6 +2,7 @@ package gossip
 
 import (
 	"context"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -149,7 +150,7 @@ func (g *Gossip) keepMeeting(ctx context.Context) error {
 			group.Go(func() error {
 				defer g.meets.free(p)
 				if err := g.reconcile(ctx, p, nil); err != nil && ctx.Err() == nil {
-					g.config.Logger.Info("sync failed", "peer", p.String(), "error", err)
+					g.config.Logger.Info("sync failed", slog.String("peer", p.String()), slog.Any("error", err))
 				}
 				return nil
 			})

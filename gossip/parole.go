@@ -1,6 +1,7 @@
 package gossip
 
 import (
+	"log/slog"
 	"sync"
 	"time"
 
@@ -76,5 +77,5 @@ func (l *parole) evict(now time.Time) {
 // blame notes that p sent something that no honest peer sends.
 func (g *Gossip) blame(p peer.ID, why error) {
 	until := g.parole.blame(p)
-	g.config.Logger.Warn("peer put on parole", "peer", p.String(), "until", until, "error", why)
+	g.config.Logger.Warn("peer put on parole", slog.String("peer", p.String()), slog.Any("until", until), slog.Any("error", why))
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/network"
@@ -64,7 +65,7 @@ func (g *Gossip) serve(ctx context.Context) network.StreamHandler {
 			g.meets.met(with, s.seen, err == nil && !s.retry)
 		}
 		if err = errors.Join(append(s.unapplied, err)...); err != nil && ctx.Err() == nil {
-			g.config.Logger.Info("sync served, not all of it well", "peer", with.String(), "error", err)
+			g.config.Logger.Info("sync served, not all of it well", slog.String("peer", with.String()), slog.Any("error", err))
 		}
 	}
 }
@@ -142,7 +143,7 @@ func (g *Gossip) announceChanged(ctx context.Context, s *session) {
 			continue
 		}
 		if err := topic.publish(ctx, head); err != nil && ctx.Err() == nil {
-			g.config.Logger.Warn("announcing failed", "publisher", head.Publisher.String(), "error", err)
+			g.config.Logger.Warn("announcing failed", slog.String("publisher", head.Publisher.String()), slog.Any("error", err))
 		}
 	}
 }

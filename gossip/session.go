@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/network"
@@ -239,7 +240,7 @@ func (s *session) grant(publisher trust.Fingerprint, have trust.Have, out *outgo
 	}
 	update, ok, err := s.g.config.State.Update(publisher, have)
 	if err != nil && !errors.Is(err, trust.ErrUnknown) {
-		s.g.config.Logger.Warn("no update to give", "publisher", publisher.String(), "peer", s.with.String(), "error", err)
+		s.g.config.Logger.Warn("no update to give", slog.String("publisher", publisher.String()), slog.String("peer", s.with.String()), slog.Any("error", err))
 	}
 	if err != nil || !ok {
 		return true

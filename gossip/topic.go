@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
+	"log/slog"
 	"time"
 
 	pubsub "github.com/libp2p/go-libp2p-pubsub"
@@ -60,8 +61,8 @@ func (g *Gossip) join(ctx context.Context, host *scope) (*topic, error) {
 			return string(id[:])
 		}),
 		pubsub.WithDefaultValidator(g.validate, pubsub.WithValidatorInline(true)),
-		pubsub.WithLogger(g.config.Logger.With("component", "pubsub")),
-		pubsub.WithRPCLogger(g.config.Logger.With("component", "pubsub_rpc")),
+		pubsub.WithLogger(g.config.Logger.With(slog.String("component", "pubsub"))),
+		pubsub.WithRPCLogger(g.config.Logger.With(slog.String("component", "pubsub_rpc"))),
 	)...)
 	if err != nil {
 		return nil, err
@@ -107,7 +108,7 @@ func (g *Gossip) validate(_ context.Context, from peer.ID, m *pubsub.Message) pu
 		g.blame(from, err)
 		return pubsub.ValidationReject
 	case err != nil: // expiry, or the publisher contradicts itself: not the peer's fault
-		g.config.Logger.Warn("head not believed", "publisher", head.Publisher.String(), "peer", from.String(), "error", err)
+		g.config.Logger.Warn("head not believed", slog.String("publisher", head.Publisher.String()), slog.String("peer", from.String()), slog.Any("error", err))
 		return pubsub.ValidationIgnore
 	}
 	switch verdict {

@@ -163,7 +163,7 @@ func TestRestoreWithoutARuntime(t *testing.T) {
 func TestRestoreOnAFullDisk(t *testing.T) {
 	s, _, _ := served2(t)
 	a := s.start(t)
-	failWrites(a, 0)
+	_ = failWrites(a, 0)
 	if err := a.Restore(t.Context(), s.resolve); err != nil {
 		t.Fatal(err)
 	}

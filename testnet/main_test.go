@@ -32,7 +32,7 @@ func build(m *testing.M) (int, error) {
 	}
 	defer os.RemoveAll(dir)
 	binary = filepath.Join(dir, "dunlin")
-	if out, err := exec.Command("go", "build", "-o", binary, "../cmd/dunlin").CombinedOutput(); err != nil { //nolint:noctx // nothing to cancel
+	if out, err := exec.Command("go", "build", "-o", binary, "../cmd/dunlin").CombinedOutput(); err != nil {
 		return 1, fmt.Errorf("build: %w\n%s", err, out)
 	}
 	return m.Run(), nil

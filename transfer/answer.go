@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"time"
 
@@ -140,7 +141,7 @@ func (s *serving) sendHave(number uint32, first bool) (told bool, err error) {
 	s.mu.Unlock()
 	held, err := s.t.cfg.Store.Held(id)
 	if err != nil {
-		s.t.cfg.Logger.Debug("held chunks unknown", "file", id, "error", err)
+		s.t.cfg.Logger.Debug("held chunks unknown", slog.Any("file", id), slog.Any("error", err))
 		held = nil
 	}
 	fresh := held.Minus(known)
@@ -212,7 +213,7 @@ func (s *serving) sendChunk(ctx context.Context, number, i uint32) error {
 		if ctx.Err() != nil {
 			return err
 		}
-		s.t.cfg.Logger.Debug("chunk not served", "file", id, "chunk", i, "error", err)
+		s.t.cfg.Logger.Debug("chunk not served", slog.Any("file", id), slog.Any("chunk", i), slog.Any("error", err))
 		code := faultNotHeld
 		if errors.Is(err, manifest.ErrContent) {
 			code = faultCorrupt

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"sync"
 	"time"
@@ -134,7 +135,7 @@ func (t *Transfer) gather(ctx context.Context, job Job, p *plan) error {
 			stop(err)
 		}
 		if ctx.Err() == nil {
-			t.cfg.Logger.Debug("transfer session ended", "peer", id, "release", job.Release, "error", err)
+			t.cfg.Logger.Debug("transfer session ended", slog.Any("peer", id), slog.Any("release", job.Release), slog.Any("error", err))
 		}
 		mu.Lock()
 		delete(inUse, id)

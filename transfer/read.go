@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"time"
 
 	"github.com/dunlin-mesh/dunlin/codec"
@@ -150,7 +151,7 @@ func (s *session) fault(f *faultAt) error {
 		case faultBusy:
 			return &busyError{min(max(time.Duration(f.Retry)*time.Second, time.Second), 10*time.Minute)}
 		case faultMalformed:
-			s.t.cfg.Logger.Warn("peer says that this node broke the protocol", "peer", s.peer.id, "text", f.Text)
+			s.t.cfg.Logger.Warn("peer says that this node broke the protocol", slog.Any("peer", s.peer.id), slog.Any("text", f.Text))
 		}
 		return fmt.Errorf("peer ended the session: %.32q", f.Code)
 	}

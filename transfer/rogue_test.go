@@ -16,7 +16,7 @@ import (
 // that follows and returns false to end the session.
 func rogue(h host.Host, act func(c *conn, m *message) bool) {
 	h.SetStreamHandler(ProtocolID, func(s network.Stream) {
-		defer s.Reset() //nolint:errcheck
+		defer func() { _ = s.Reset() }()
 		c := newConn(s, 64<<10, time.Hour, time.Hour)
 		if _, err := c.receive(0); err != nil || c.send(&message{Hello: &hello{Version: 1, Link: LAN, MaxFrame: codec.MaxFrameBytes}}) != nil {
 			return

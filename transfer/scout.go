@@ -115,10 +115,3 @@ func (s *scout) ended(id peer.ID, why error, link Link) {
 	s.mu.Unlock()
 	s.poke()
 }
-
-// useful forgets earlier failures of the peer.
-func (s *scout) useful(id peer.ID) {
-	s.mu.Lock()
-	delete(s.pauses, id)
-	s.mu.Unlock()
-}

@@ -2,6 +2,7 @@ package transfer
 
 import (
 	"context"
+	"log/slog"
 	"sync"
 	"sync/atomic"
 
@@ -172,7 +173,7 @@ func (t *Transfer) punish(r *peerRecord, why error) {
 		return
 	}
 	t.totals.bad.Add(1)
-	t.cfg.Logger.Warn("peer on parole", "peer", r.id, "until", t.peers.pausedUntil(r.id), "error", why)
+	t.cfg.Logger.Warn("peer on parole", slog.Any("peer", r.id), slog.Any("until", t.peers.pausedUntil(r.id)), slog.Any("error", why))
 	if t.cfg.OnBadPeer != nil {
 		t.cfg.OnBadPeer(r.id, why)
 	}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -19,7 +18,7 @@ import (
 func TestNodesConverge(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		const nodes = 3
-		s, err := CreatePublisher(filepath.Join(must(os.MkdirTemp(t.TempDir(), "")), "key"), "acme", epoch)
+		s, err := CreatePublisher(filepath.Join(t.TempDir(), "key"), "acme", epoch)
 		if err != nil {
 			rt.Fatal(err)
 		}
@@ -34,7 +33,7 @@ func TestNodesConverge(t *testing.T) {
 			}
 		}
 		for i := range nodes {
-			dirs[i] = must(os.MkdirTemp(t.TempDir(), ""))
+			dirs[i] = t.TempDir()
 			open(i)
 			defer func() { _ = regs[i].Close() }()
 			if i == 0 {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -111,9 +112,9 @@ func (r *Registry) keepLocked(v *view, err error) {
 	if !ok {
 		return
 	}
-	r.config.Logger.Error("publisher signed two contents under one version", "publisher", v.title(), "role", c.role, "error", err)
+	r.config.Logger.Error("publisher signed two contents under one version", slog.String("publisher", v.title()), slog.String("role", c.role), slog.Any("error", err))
 	if err := r.writeEvidence(v, c); err != nil {
-		r.config.Logger.Error("evidence not kept", "publisher", v.title(), "error", err)
+		r.config.Logger.Error("evidence not kept", slog.String("publisher", v.title()), slog.Any("error", err))
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"slices"
 	"time"
@@ -89,7 +90,7 @@ func (r *Registry) pin(n *view) (Publisher, error) {
 		return Publisher{}, fmt.Errorf("pin: %w", err)
 	}
 	r.publish(n)
-	r.config.Logger.Info("publisher pinned", "publisher", n.publisher.String(), "name", n.name)
+	r.config.Logger.Info("publisher pinned", slog.String("publisher", n.publisher.String()), slog.String("name", n.name))
 	return r.describe(n), nil
 }
 
@@ -136,7 +137,7 @@ func (r *Registry) Unpin(nameOrFingerprint string) error {
 	}
 	delete(r.views, fp)
 	delete(r.broken, fp)
-	r.config.Logger.Info("publisher unpinned", "publisher", fp.String())
+	r.config.Logger.Info("publisher unpinned", slog.String("publisher", fp.String()))
 	return nil
 }
 

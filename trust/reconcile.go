@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/theupdateframework/go-tuf/v2/metadata"
@@ -158,7 +159,7 @@ func (r *Registry) Apply(fp Fingerprint, u Update) (changed bool, err error) {
 		return false, fmt.Errorf("apply update: %w", err)
 	}
 	r.publish(n)
-	r.config.Logger.Debug("publisher updated", "publisher", n.title(), "root_version", n.root.version, "timestamp_version", n.timestamp.version, "update_bytes", u.Bytes())
+	r.config.Logger.Debug("publisher updated", slog.String("publisher", n.title()), slog.Any("root_version", n.root.version), slog.Any("timestamp_version", n.timestamp.version), slog.Int("update_bytes", u.Bytes()))
 	return true, nil
 }
 

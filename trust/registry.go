@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"maps"
 	"os"
 	"path/filepath"
@@ -98,7 +99,7 @@ func (r *Registry) read() error {
 		}
 		if err != nil {
 			r.broken[fp] = err
-			r.config.Logger.Error("trust state is unusable", "publisher", fp.String(), "error", err)
+			r.config.Logger.Error("trust state is unusable", slog.String("publisher", fp.String()), slog.Any("error", err))
 			continue
 		}
 		r.publish(v)

@@ -114,7 +114,7 @@ func up(ts *testscript.TestScript, neg bool, args []string) {
 	dir := ts.MkAbs(args[0])
 	log, err := os.OpenFile(filepath.Join(dir, "up.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	ts.Check(err)
-	cmd := exec.Command("dunlin", "--dir", dir, "-v", "up") //nolint:noctx // it outlives this call
+	cmd := exec.Command("dunlin", "--dir", dir, "-v", "up")
 	path, err := exec.LookPath(filepath.Join(firstPath(ts.Getenv("PATH")), "dunlin"))
 	ts.Check(err)
 	cmd.Path, cmd.Err = path, nil

@@ -45,7 +45,7 @@ func newBinding(b *testing.B) *binding {
 	if err != nil {
 		b.Fatal(err)
 	}
-	defer opts.Destroy()
+	defer func() { _ = opts.Destroy() }()
 	if err := opts.SetIntraOpNumThreads(1); err != nil {
 		b.Fatal(err)
 	}

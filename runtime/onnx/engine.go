@@ -91,7 +91,7 @@ func (e *engine) open(path string, sig modelrt.Signature) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer opts.Destroy() // cannot fail for options that exist
+	defer func() { _ = opts.Destroy() }() // cannot fail for options that exist
 	if err := opts.SetIntraOpNumThreads(e.cfg.IntraOpThreads); err != nil {
 		return nil, err
 	}

@@ -21,7 +21,7 @@ func readSignature(path string) (modelrt.Signature, error) {
 	if err != nil {
 		return modelrt.Signature{}, err
 	}
-	defer opts.Destroy() // cannot fail for options that exist
+	defer func() { _ = opts.Destroy() }() // cannot fail for options that exist
 	// This session never runs: no optimisation, no weights packed a second time.
 	if err := opts.SetGraphOptimizationLevel(ort.GraphOptimizationLevelDisableAll); err != nil {
 		return modelrt.Signature{}, err
