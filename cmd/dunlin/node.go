@@ -77,7 +77,9 @@ Exit codes: 0 stopped by a signal, 1 failed, 2 no home there, 4 another node run
 
 // Run runs the node.
 func (c upCmd) Run(e *env) error {
-	n, err := e.openToRun(c.logger(e))
+	log := c.logger(e)
+	node.LogNetwork(log)
+	n, err := e.openToRun(log)
 	if err != nil {
 		return err
 	}
