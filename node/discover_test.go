@@ -1,0 +1,151 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/host"
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+)
+
+// dialledHost is the part of a host that redial uses. It notes when each peer
+// was dialled.
+type dialledHost struct {
+	host.Host
+	self peer.ID
+
+	mu     sync.Mutex // owns the rest
+	dials  map[peer.ID][]time.Time
+	answer func(peer.ID) error
+	linked map[peer.ID]bool
+}
+
+func (h *dialledHost) ID() peer.ID              { return h.self }
+func (h *dialledHost) Network() network.Network { return dialledNet{h: h} }
+
+type dialledNet struct {
+	network.Network
+	h *dialledHost
+}
+
+func (n dialledNet) Connectedness(p peer.ID) network.Connectedness { return n.h.connectedness(p) }
+
+func (h *dialledHost) connectedness(p peer.ID) network.Connectedness {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.linked[p] {
+		return network.Connected
+	}
+	return network.NotConnected
+}
+
+func (h *dialledHost) Connect(_ context.Context, p peer.AddrInfo) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.dials[p.ID] = append(h.dials[p.ID], time.Now())
+	return h.answer(p.ID)
+}
+
+func (h *dialledHost) link(p peer.ID, up bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.linked[p] = up
+}
+
+func (h *dialledHost) count(p peer.ID) int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.dials[p])
+}
+
+// seek runs redial in virtual time, with one bootstrap node, while test looks on.
+func seek(t *testing.T, test func(h *dialledHost, p peer.ID, found chan<- peer.AddrInfo, lost chan<- struct{})) {
+	p, book := newID(t), openBook(t.TempDir(), discard)
+	synctest.Test(t, func(t *testing.T) {
+		h := &dialledHost{self: "self", dials: make(map[peer.ID][]time.Time), linked: make(map[peer.ID]bool)}
+		h.answer = func(peer.ID) error { return errors.New("nobody there") }
+		f := &finder{host: h, book: book, log: discard, bootstrap: []peer.AddrInfo{{ID: p}, {ID: h.self}}}
+		found, lost := make(chan peer.AddrInfo), make(chan struct{}, 1)
+		ctx, cancel := context.WithCancel(t.Context())
+		var group sync.WaitGroup
+		group.Go(func() {
+			if err := f.redial(ctx, found, lost); !errors.Is(err, context.Canceled) {
+				t.Errorf("redial ended with %v", err)
+			}
+		})
+		synctest.Wait()
+		test(h, p, found, lost)
+		if h.count(h.self) != 0 {
+			t.Error("the node dials itself")
+		}
+		cancel()
+		group.Wait()
+	})
+}
+
+// A node that is off costs a few packets: at once, after about 2 s, and so on
+// to every 5 to 6 minutes.
+func TestRedialBacksOff(t *testing.T) {
+	seek(t, func(h *dialledHost, p peer.ID, _ chan<- peer.AddrInfo, _ chan<- struct{}) {
+		time.Sleep(24 * time.Hour)
+		h.mu.Lock()
+		dials := h.dials[p]
+		h.mu.Unlock()
+		if n := len(dials); n < 240 || n > 300 {
+			t.Errorf("%d dials in a day", n)
+		}
+		for i, wait := range []time.Duration{2, 4, 8, 16, 32, 64, 128, 256, 300, 300} {
+			wait *= time.Second
+			if got := dials[i+1].Sub(dials[i]); got < wait || got > wait*5/4+time.Second {
+				t.Errorf("wait %d is %s, want %s to %s", i, got, wait, wait*5/4)
+			}
+		}
+	})
+}
+
+// A peer that takes every connection and drops it is not dialled in a loop, one
+// that was there for long is dialled at once when it is lost.
+func TestRedialAfterLoss(t *testing.T) {
+	seek(t, func(h *dialledHost, p peer.ID, _ chan<- peer.AddrInfo, lost chan<- struct{}) {
+		h.mu.Lock()
+		h.answer = func(peer.ID) error { signal(lost); return nil }
+		h.mu.Unlock()
+		time.Sleep(time.Hour)
+		if n := h.count(p); n > 30 {
+			t.Errorf("%d dials in an hour", n)
+		}
+		h.link(p, true)
+		time.Sleep(time.Hour)
+		before := h.count(p)
+		time.Sleep(time.Hour)
+		if h.count(p) != before {
+			t.Error("a connected peer is dialled")
+		}
+		h.link(p, false)
+		signal(lost)
+		synctest.Wait()
+		if h.count(p) != before+1 {
+			t.Errorf("%d dials right after a loss", h.count(p)-before)
+		}
+	})
+}
+
+// Whom mDNS finds is dialled at once, unless connected or this node itself.
+func TestFoundIsDialled(t *testing.T) {
+	seek(t, func(h *dialledHost, p peer.ID, found chan<- peer.AddrInfo, _ chan<- struct{}) {
+		near, linked := peer.ID("near"), peer.ID("linked")
+		h.link(linked, true)
+		for _, id := range []peer.ID{near, linked, h.self} {
+			found <- peer.AddrInfo{ID: id}
+		}
+		synctest.Wait()
+		if h.count(near) != 1 || h.count(linked) != 0 {
+			t.Errorf("dialled %v", h.dials)
+		}
+	})
+}
