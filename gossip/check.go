@@ -50,7 +50,8 @@ func (m *meetings) changed(from peer.ID) {
 // may begin goes first, and mostly spares the other one its turn. m.mu is held.
 func (m *meetings) check(p peer.ID, meeting *meeting) time.Time {
 	pause := checkOutside
-	if _, inside := m.mesh[p]; inside {
+	// Who joined the topic mesh a moment ago may have missed what passed before.
+	if joined, inside := m.mesh[p]; inside && time.Since(joined) > minCheck {
 		pause = max(minCheck, checkHeartbeats*m.params.heartbeat)
 	}
 	due := time.Now().Add(jitter(pause))
@@ -66,7 +67,7 @@ func (m *meetings) Trace(e *pb.TraceEvent) {
 	defer m.mu.Unlock()
 	switch e.GetType() {
 	case pb.TraceEvent_GRAFT:
-		m.mesh[peer.ID(e.GetGraft().GetPeerID())] = struct{}{}
+		m.mesh[peer.ID(e.GetGraft().GetPeerID())] = time.Now()
 	case pb.TraceEvent_PRUNE:
 		delete(m.mesh, peer.ID(e.GetPrune().GetPeerID()))
 	case pb.TraceEvent_ON_CLOSED_OUTBOUND_STREAM:

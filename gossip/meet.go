@@ -25,9 +25,9 @@ type meetings struct {
 	wake   chan struct{}
 
 	mu      sync.Mutex
-	peers   map[peer.ID]*meeting // guarded by mu
-	mesh    map[peer.ID]struct{} // guarded by mu; peers in the topic mesh
-	changes uint64               // guarded by mu; how often the state has changed
+	peers   map[peer.ID]*meeting  // guarded by mu
+	mesh    map[peer.ID]time.Time // guarded by mu; peers in the topic mesh, and since when
+	changes uint64                // guarded by mu; how often the state has changed
 }
 
 // meeting is a connected peer that speaks the sync protocol. Its fields are
@@ -41,7 +41,7 @@ type meeting struct {
 }
 
 func newMeetings(p params) *meetings {
-	return &meetings{params: p, wake: make(chan struct{}, 1), peers: make(map[peer.ID]*meeting), mesh: make(map[peer.ID]struct{})}
+	return &meetings{params: p, wake: make(chan struct{}, 1), peers: make(map[peer.ID]*meeting), mesh: make(map[peer.ID]time.Time)}
 }
 
 // arrived notes a peer that speaks our protocol; one that is here already is

@@ -134,6 +134,10 @@ func TestChangeDuringSession(t *testing.T) {
 	graft := pb.TraceEvent_GRAFT
 	m.Trace(&pb.TraceEvent{Type: &graft, Graft: &pb.TraceEvent_Graft{PeerID: []byte("p")}})
 	m.changed("")
+	within(checkOutside) // it may have joined after the announcement had passed
+	m.met("p", m.seen(), true)
+	m.mesh["p"] = time.Now().Add(-time.Minute)
+	m.changed("")
 	within(checkHeartbeats * 30 * time.Second)
 	if got := time.Until(m.peers["p"].due); got < time.Minute {
 		t.Errorf("next session in %s with a peer in the topic mesh", got)
