@@ -42,5 +42,5 @@
 // order between publishers, and no promise on how soon a partitioned node hears
 // of anything before it meets a peer.
 //
-// The wire formats are written down in docs/protocol-gossip.md.
+// The wire formats are written down in docs/protocol.md.
 package gossip

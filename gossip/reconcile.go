@@ -15,7 +15,7 @@ import (
 	"github.com/dunlin-mesh/dunlin/trust"
 )
 
-// SyncProtocol names the anti-entropy protocol: see docs/protocol-gossip.md.
+// SyncProtocol names the anti-entropy protocol: see docs/protocol.md.
 const SyncProtocol protocol.ID = "/dunlin/sync/1"
 
 // reconcile runs a session with a connected peer: about everything, or only

@@ -154,7 +154,7 @@ func TestEverything(t *testing.T) {
 }
 
 // Announcing and updating one model over an established connection stays
-// within the 3 kB that DESIGN's 6 kB leave to gossip.
+// within the 3 kB of the 6 kB that an update may cost.
 func TestUpdateBudget(t *testing.T) {
 	for _, preset := range []Preset{LAN, WAN, Narrow, Satellite} {
 		synctest.Test(t, func(t *testing.T) {
