@@ -19,9 +19,9 @@ import (
 
 var _ State = (*trust.Registry)(nil)
 
-func signer(t *testing.T, name string) *trust.Signer {
+func signer(t *testing.T) *trust.Signer {
 	t.Helper()
-	s, err := trust.CreatePublisher(t.TempDir(), name, time.Now())
+	s, err := trust.CreatePublisher(t.TempDir(), "acme", time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,8 +72,9 @@ func take(t *testing.T, s *trust.Signer, r *trust.Registry) {
 	}
 }
 
-func newest(r *trust.Registry, model manifest.Model) string {
-	release, _ := r.Latest(model)
+// newest returns the version of acme/vad that r believes in.
+func newest(r *trust.Registry) string {
+	release, _ := r.Latest("acme/vad")
 	return release.Version
 }
 
@@ -81,7 +82,7 @@ func newest(r *trust.Registry, model manifest.Model) string {
 // one model of a publisher with three, to one peer, both directions.
 func TestUpdateBudgetOfRegistry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		acme := signer(t, "acme")
+		acme := signer(t)
 		for _, model := range []string{"vad", "asr", "kws"} {
 			for i := range 5 {
 				sign(t, acme, model, fmt.Sprintf("1.%d.0", i))
@@ -102,7 +103,7 @@ func TestUpdateBudgetOfRegistry(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Minute)
-		if got := newest(b, "acme/vad"); got != "1.5.0" {
+		if got := newest(b); got != "1.5.0" {
 			t.Fatalf("newest is %q", got)
 		}
 		update, _ := acme.Update(trust.Have{Root: 1, Timestamp: 15, Snapshot: 15, Targets: 15})
@@ -119,7 +120,7 @@ func TestUpdateBudgetOfRegistry(t *testing.T) {
 // contact.
 func TestRegistryAfterYears(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		acme := signer(t, "acme")
+		acme := signer(t)
 		sign(t, acme, "vad", "1.0.0")
 		knows, away := registry(t, trust.PolicyOffline), registry(t, trust.PolicyOffline)
 		pin(t, acme, knows)
@@ -135,7 +136,7 @@ func TestRegistryAfterYears(t *testing.T) {
 		f := newFlock(t, Satellite, knows, away)
 		f.connect(0, 1)
 		time.Sleep(5 * time.Minute)
-		if got := newest(away, "acme/vad"); got != "2.4.0" {
+		if got := newest(away); got != "2.4.0" {
 			t.Errorf("newest is %q, want 2.4.0", got)
 		}
 	})
@@ -145,7 +146,7 @@ func TestRegistryAfterYears(t *testing.T) {
 // is not sent the same metadata again and again.
 func TestRegistryRefusesExpired(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		acme := signer(t, "acme")
+		acme := signer(t)
 		sign(t, acme, "vad", "1.0.0")
 		knows, strict := registry(t, trust.PolicyOffline), registry(t, trust.PolicyStrict)
 		pin(t, acme, knows, strict)
@@ -154,7 +155,7 @@ func TestRegistryRefusesExpired(t *testing.T) {
 		f := newFlock(t, LAN, knows, strict)
 		f.connect(0, 1)
 		time.Sleep(time.Minute)
-		if got := newest(strict, "acme/vad"); got != "" {
+		if got := newest(strict); got != "" {
 			t.Errorf("newest is %q", got)
 		}
 		if until := f.nodes[1].gossip.parole.until(f.nodes[0].host.ID()); !until.IsZero() {
@@ -212,7 +213,7 @@ func TestRegistryKeepsEvidence(t *testing.T) {
 
 // Real registries on real hosts, TCP over loopback, in real time.
 func TestLoopbackTCP(t *testing.T) {
-	acme := signer(t, "acme")
+	acme := signer(t)
 	sign(t, acme, "vad", "1.0.0")
 	a, b, c := registry(t, trust.PolicyOffline), registry(t, trust.PolicyOffline), registry(t, trust.PolicyOffline)
 	pin(t, acme, a, b, c)
@@ -250,7 +251,7 @@ func TestLoopbackTCP(t *testing.T) {
 			}
 		}
 		for i, r := range []*trust.Registry{a, b, c} {
-			if got := newest(r, "acme/vad"); got != version {
+			if got := newest(r); got != version {
 				t.Errorf("node %d: newest is %q, want %s", i, got, version)
 			}
 		}

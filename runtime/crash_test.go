@@ -164,7 +164,7 @@ func TestKilledProcesses(t *testing.T) {
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
 	for range 20 {
-		cmd := exec.Command(os.Args[0], "activate-for-ever", s.state, s.files)
+		cmd := exec.CommandContext(t.Context(), os.Args[0], "activate-for-ever", s.state, s.files)
 		cmd.Stderr = os.Stderr
 		out, err := cmd.StdoutPipe()
 		if err != nil {

@@ -40,7 +40,7 @@ func TestProbeDiesWithItsParent(t *testing.T) {
 		t.Skip("SKIP: only the Linux kernel ends a child with its parent")
 	}
 	pidFile := filepath.Join(t.TempDir(), "pid")
-	parent := exec.Command(os.Args[0], "probe-and-hang", pidFile)
+	parent := exec.CommandContext(t.Context(), os.Args[0], "probe-and-hang", pidFile)
 	parent.Stderr = os.Stderr
 	if err := parent.Start(); err != nil {
 		t.Fatal(err)

@@ -88,7 +88,7 @@ func TestRestoreGoesBackToThePrevious(t *testing.T) {
 				return s.resolve(ctx, r)
 			}
 		},
-		"another release in its place": func(_ *testing.T, s *site, v2 Candidate) Resolve {
+		"another release in its place": func(_ *testing.T, s *site, _ Candidate) Resolve {
 			return func(ctx context.Context, r Release) (Candidate, error) {
 				r.Release = "cid-1"
 				return s.resolve(ctx, r)

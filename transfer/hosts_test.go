@@ -33,12 +33,12 @@ func (n *node) badPeer(id peer.ID) error {
 }
 
 // newHost returns a host on loopback TCP.
-func newHost(tb testing.TB, opts ...libp2p.Option) host.Host {
+func newHost(tb testing.TB) host.Host {
 	tb.Helper()
-	h, err := libp2p.New(append([]libp2p.Option{
+	h, err := libp2p.New(
 		libp2p.ListenAddrStrings("/ip4/127.0.0.1/tcp/0"), libp2p.Transport(tcp.NewTCPTransport),
 		libp2p.DisableRelay(), libp2p.DisableMetrics(),
-	}, opts...)...)
+	)
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -19,7 +19,7 @@ type attacked struct {
 
 func newAttacked(t testing.TB) *attacked {
 	t.Helper()
-	repo := newRepo(t, "acme")
+	repo := newRepo(t)
 	repo.model("vad").release("1", 1, "one")
 	repo.model("asr").release("1", 1, "asr one")
 	a := &attacked{repo: repo, old: repo.update()}
@@ -104,7 +104,7 @@ func TestAttacks(t *testing.T) {
 		}, ErrMismatch, nil},
 		"role without a model": {func(a *attacked) Update { next(a); u := a.repo.update(); u.Roles[0].Name = "m-.."; return u }, ErrMalformed, nil},
 		"another publisher's update": {func(a *attacked) Update {
-			other := newRepo(a.repo.t, "acme")
+			other := newRepo(a.repo.t)
 			other.keys["a"] = other.keys["b"]
 			return other.update()
 		}, ErrMismatch, ErrForged},
@@ -273,7 +273,7 @@ func TestEquivocatingHead(t *testing.T) {
 
 // A version that left the metadata long ago still names what it named.
 func TestEquivocationWithTheDistantPast(t *testing.T) {
-	repo := newRepo(t, "acme")
+	repo := newRepo(t)
 	m := repo.model("vad")
 	r := newRegistry(t)
 	for i := 1; i <= 10; i++ {

@@ -10,7 +10,7 @@ import (
 // and case-folded keys, keys of odd lengths (ed25519.Verify panics on those),
 // big numbers. A pinned publisher could sign any of them, so form must protect.
 func TestDecodersRefuse(t *testing.T) {
-	repo := newRepo(t, "acme")
+	repo := newRepo(t)
 	repo.model("vad").release("1", 1, "one")
 	u := repo.update()
 	decoders := map[string]func([]byte) error{

@@ -131,7 +131,9 @@ type repoModel struct {
 	content   map[string]string // version → text of the manifest
 }
 
-func newRepo(t testing.TB, name string) *repo {
+// newRepo makes the repository of acme, with one key for all roles.
+func newRepo(t testing.TB) *repo {
+	const name = "acme"
 	r := &repo{
 		t: t, name: name,
 		keys:      map[string]ed25519.PrivateKey{},

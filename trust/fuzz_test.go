@@ -8,7 +8,7 @@ import (
 
 // fuzzedRegistry follows a publisher, and has everything again for each input.
 func fuzzedRegistry(f *testing.F) (*Registry, *repo, Update) {
-	repo := newRepo(f, "acme")
+	repo := newRepo(f)
 	repo.model("vad").release("1", 1, "one")
 	u := repo.update()
 	r := newRegistry(f, repo.roots[0])

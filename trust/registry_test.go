@@ -176,7 +176,7 @@ func TestOnePublisherForEachName(t *testing.T) {
 
 func TestPinRefusesBadRoots(t *testing.T) {
 	s := newSigner(t, "acme")
-	rotated := newRepo(t, "acme")
+	rotated := newRepo(t)
 	rotated.rotate("a")
 	second := rotated.rotate("a")
 	flipped := bytes.Replace(s.Root(), []byte(`"x-dunlin-publisher":"acme"`), []byte(`"x-dunlin-publisher":"acmf"`), 1)

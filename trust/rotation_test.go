@@ -21,7 +21,7 @@ func TestTwoOfThreeRoot(t *testing.T) {
 		{"one and a stranger", []string{"a", "d"}, ErrForged},
 		{"one twice", []string{"a", "a"}, ErrMalformed},
 	} {
-		repo := newRepo(t, "acme")
+		repo := newRepo(t)
 		repo.roleKeys["root"], repo.threshold["root"] = []string{"a", "b", "c"}, 2
 		root := repo.rotate(tc.signers...)
 		if _, err := newRegistry(t).Pin(root); !errors.Is(err, tc.want) {
@@ -31,7 +31,7 @@ func TestTwoOfThreeRoot(t *testing.T) {
 }
 
 func TestThresholdOfTimestamp(t *testing.T) {
-	repo := newRepo(t, "acme")
+	repo := newRepo(t)
 	repo.roleKeys["timestamp"], repo.threshold["timestamp"] = []string{"a", "b"}, 2
 	u := repo.update()
 	r := newRegistry(t, repo.roots[0])
@@ -51,7 +51,7 @@ func TestThresholdOfTimestamp(t *testing.T) {
 
 // One content with its signatures in another order is the same content.
 func TestSameContentOtherSignatures(t *testing.T) {
-	repo := newRepo(t, "acme")
+	repo := newRepo(t)
 	repo.roleKeys["timestamp"] = []string{"a", "b"}
 	repo.signWith["timestamp"] = []string{"a"}
 	u := repo.update()
@@ -68,7 +68,7 @@ func TestSameContentOtherSignatures(t *testing.T) {
 }
 
 func TestRootRotation(t *testing.T) {
-	repo := newRepo(t, "acme")
+	repo := newRepo(t)
 	repo.roleKeys["root"], repo.threshold["root"] = []string{"a", "b", "c"}, 2
 	repo.rotate("a", "b")
 	repo.model("vad").release("1", 1, "one")
@@ -146,7 +146,7 @@ func TestBadRotations(t *testing.T) {
 		"relabelled key":           {func(r *repo) { r.keys["a"] = r.keys["e"]; r.rotate("a", "b") }, ErrForged},
 	} {
 		t.Run(name, func(t *testing.T) {
-			repo := newRepo(t, "acme")
+			repo := newRepo(t)
 			repo.roleKeys["root"], repo.threshold["root"] = []string{"a", "b", "c"}, 2
 			repo.rotate("a", "b")
 			first := repo.update()
@@ -167,7 +167,7 @@ func TestBadRotations(t *testing.T) {
 }
 
 func TestEquivocatingRoot(t *testing.T) {
-	repo := newRepo(t, "acme")
+	repo := newRepo(t)
 	repo.rotate("a")
 	repo.rotate("a")
 	u := repo.update()
@@ -186,7 +186,7 @@ func TestEquivocatingRoot(t *testing.T) {
 }
 
 func TestModelWithItsOwnKey(t *testing.T) {
-	repo := newRepo(t, "acme")
+	repo := newRepo(t)
 	repo.model("vad", "m", "e").release("1", 1, "one")
 	repo.models["vad"].threshold = 2
 	repo.model("asr").release("1", 1, "one")
@@ -228,7 +228,7 @@ func TestModelWithItsOwnKey(t *testing.T) {
 // A delegation that is withdrawn takes its releases with it, and what they
 // meant is still remembered when it comes back.
 func TestWithdrawnModel(t *testing.T) {
-	repo := newRepo(t, "acme")
+	repo := newRepo(t)
 	vad := repo.model("vad")
 	vad.release("1", 1, "one")
 	repo.model("asr").release("1", 1, "one")

@@ -47,7 +47,7 @@ func TestSizesOnTheWire(t *testing.T) {
 // A timestamp stays under 400 bytes through version 9999, ten a day for more
 // than two years.
 func TestTimestampOfVersion9999(t *testing.T) {
-	r := newRepo(t, "acme")
+	r := newRepo(t)
 	r.keys[keyLabel] = r.keys["a"]
 	for role := range r.roleKeys {
 		r.roleKeys[role] = []string{keyLabel}
@@ -63,7 +63,7 @@ func TestThousandsOfModels(t *testing.T) {
 	if testing.Short() {
 		models = 100
 	}
-	repo := newRepo(t, "acme")
+	repo := newRepo(t)
 	for i := range models {
 		repo.model(fmt.Sprintf("model-%04d", i)).release("1.0.0", 1, "x")
 	}

@@ -208,7 +208,7 @@ func TestKilledWhileActivating(t *testing.T) {
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
 	for range 5 {
-		cmd := exec.Command(os.Args[0], append([]string{"activate-for-ever", stateDir}, files...)...)
+		cmd := exec.CommandContext(t.Context(), os.Args[0], append([]string{"activate-for-ever", stateDir}, files...)...)
 		cmd.Env = append(os.Environ(), ortlib.EnvPath+"="+library)
 		cmd.Stderr = os.Stderr
 		out, err := cmd.StdoutPipe()
