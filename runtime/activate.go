@@ -13,8 +13,10 @@ import (
 // Activate makes c the active release of its model, as the package comment
 // tells. It returns nil at once where c is active already. Activations of all
 // models take turns. On any error the active release keeps serving; the
-// attempt is recorded unless ctx ended it. Errors wrap ErrCandidate, ErrVerify,
-// ErrProbe, ErrLoad, ErrNoRuntime, ErrState, ErrClosed or ctx.Err().
+// attempt is recorded unless ctx ended it. A release that is quarantined is not
+// touched, and the attempt not counted. Errors wrap ErrCandidate,
+// ErrQuarantined, ErrVerify, ErrProbe, ErrLoad, ErrNoRuntime, ErrState,
+// ErrClosed or ctx.Err().
 func (a *Activator) Activate(ctx context.Context, c Candidate) error {
 	if err := c.validate(); err != nil {
 		return fmt.Errorf("activate %s: %w", c.Model, err)
@@ -27,6 +29,9 @@ func (a *Activator) Activate(ctx context.Context, c Candidate) error {
 	if active, ok := a.Active(c.Model); ok && active.Same(c.Release) {
 		return nil
 	}
+	if err := a.quarantined(c.Release); err != nil {
+		return fmt.Errorf("activate %s %s: %w", c.Model, c.Version, err)
+	}
 	stage, err := a.activate(ctx, c)
 	if err == nil {
 		return nil
@@ -36,7 +41,7 @@ func (a *Activator) Activate(ctx context.Context, c Candidate) error {
 		return errors.Join(err, a.forget(c.Model))
 	}
 	a.cfg.Logger.Warn("activation failed", releaseAttrs(c.Release), slog.String("stage", string(stage)), slog.Any("error", err))
-	return errors.Join(err, a.failed(c.Release, stage, err))
+	return errors.Join(err, a.failed(Attempt{Release: c.Release, Stage: stage, Reason: err.Error()}))
 }
 
 // activate does it, and returns how far it came.

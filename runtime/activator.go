@@ -115,7 +115,7 @@ func (a *Activator) crashed(r modelRecord) modelRecord {
 	p := r.Pending
 	r = r.clone()
 	r.Pending = nil
-	r.fail(Attempt{Release: p.Release, Stage: p.Stage, At: time.Now().UTC(), Reason: "the process ended while loading it"})
+	r.fail(Attempt{Release: p.Release, Stage: p.Stage, At: time.Now().UTC(), Reason: "the process ended while loading it", Crashes: 1})
 	a.cfg.Logger.Warn("process had ended during an activation", releaseAttrs(p.Release), slog.String("stage", string(p.Stage)))
 	return r
 }

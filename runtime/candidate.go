@@ -97,7 +97,19 @@ type Attempt struct {
 	Reason string    `json:"reason"`
 	At     time.Time `json:"at"`
 	Count  int       `json:"count"`
+	// Crashes is how many of them ended with the process, which takes whatever
+	// else served with it.
+	Crashes int `json:"crashes,omitempty"`
 }
+
+// maxCrashes is how often loading a release may end the process before it is
+// quarantined. More than one, because the process may have been ended by
+// something else.
+const maxCrashes = 3
+
+// Quarantined tells whether the release is not loaded any more until
+// [Activator.Forgive], because that ended the process time and again.
+func (a Attempt) Quarantined() bool { return a.Crashes >= maxCrashes }
 
 // ActiveInfo describes the release that answered, or is answering.
 type ActiveInfo struct {

@@ -5,6 +5,7 @@ package runtime
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -134,7 +135,7 @@ func TestCrashLoopEnds(t *testing.T) {
 		}
 	}
 	for start := 1; ; start++ {
-		if start > maxRestores+1 {
+		if start > maxCrashes+1 {
 			t.Fatal("it still crashes")
 		}
 		a := abandoned(t, s)
@@ -145,10 +146,13 @@ func TestCrashLoopEnds(t *testing.T) {
 		}) {
 			continue
 		}
-		if start != maxRestores+1 {
-			t.Errorf("given up at start %d, want %d", start, maxRestores+1)
+		if start != maxCrashes+1 {
+			t.Errorf("given up at start %d, want %d", start, maxCrashes+1)
 		}
 		mustServe(t, a, "1", "good one")
+		if err := a.Activate(t.Context(), s.resolved(v2.Release)); !errors.Is(err, ErrQuarantined) {
+			t.Errorf("what was given up is activated again: %v", err)
+		}
 		break
 	}
 }

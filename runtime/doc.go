@@ -19,13 +19,15 @@
 //	Candidate.Verify              whole files against their digests
 //	Prober.Probe                  a child process loads it: crashes stay there
 //	state.json: pending           a crash until here: forgotten, try again
-//	Engine.Load                   a crash here: counted as a failed attempt
+//	Engine.Load                   a crash here: counted, the third quarantines
 //	state.json: active, previous  the commit point, one durable write
 //	switch in memory              new requests go to the new session
 //	drain, close the old one      requests in flight finish on what they began on
 //
 // Whatever fails on the way, the active release keeps serving undisturbed, and
-// the reason is recorded and returned.
+// the reason is recorded and returned. A release whose loading ended the process
+// three times, as new or as the active one, is quarantined: no start and no
+// Activate loads it again before [Activator.Forgive].
 //
 // # Promised
 //

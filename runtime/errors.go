@@ -22,6 +22,11 @@ var (
 	// same engine again is useless.
 	ErrLoad = errors.New("model cannot be loaded")
 
+	// ErrQuarantined: loading the release ended this process time and again,
+	// though the child process survived it. It is not tried before
+	// Activator.Forgive, which only an operator should call.
+	ErrQuarantined = errors.New("release is quarantined")
+
 	// ErrInput: the request does not fit the model's signature. The caller must
 	// change the request.
 	ErrInput = errors.New("input does not fit the model")

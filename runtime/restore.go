@@ -9,11 +9,6 @@ import (
 	"slices"
 )
 
-// maxRestores is how often a release may end the process while it is brought
-// back, before it is given up. More than one, because the process may have
-// been ended by something else.
-const maxRestores = 3
-
 // Resolve says where the files of a recorded release lie now, and how they are
 // verified. The candidate must be the same release and variant.
 type Resolve func(ctx context.Context, r Release) (Candidate, error)
@@ -23,7 +18,8 @@ type Resolve func(ctx context.Context, r Release) (Candidate, error)
 // how to verify them), verifies, probes and loads it; where that fails it does
 // the same with the previous release. Models are restored one after another;
 // the error joins those that could not be, the others serve. A release that
-// ended the process three times while loading is passed over.
+// ended the process three times while loading is quarantined, and passed over
+// until Forgive.
 //
 // A model whose releases both fail stays recorded, and is tried again at the
 // next start. A state file that cannot be written (a full disk) does not keep
@@ -74,7 +70,13 @@ func (a *Activator) restore(ctx context.Context, model string, resolve Resolve) 
 			return errors.Join(errs...)
 		}
 		a.cfg.Logger.Error("active release cannot be brought back", releaseAttrs(*rel), slog.String("stage", string(stage)), slog.Any("error", err))
-		a.tolerate(*rel, a.failed(*rel, stage, err))
+		if a.quarantined(*rel) == nil { // what is in quarantine was not tried
+			at := Attempt{Release: *rel, Stage: stage, Reason: err.Error()}
+			if errors.Is(err, ErrQuarantined) {
+				at.Crashes = maxCrashes
+			}
+			a.tolerate(*rel, a.failed(at))
+		}
 		if errors.Is(err, ErrNoRuntime) {
 			break // the same for every release
 		}
@@ -90,8 +92,11 @@ func (a *Activator) bringBack(ctx context.Context, rel Release, resolve Resolve)
 		tries = p.Tries + 1
 	}
 	a.mu.RUnlock()
-	if tries > maxRestores {
-		return StageLoading, fmt.Errorf("%w: the process ended %d times while loading it", ErrLoad, maxRestores)
+	if tries > maxCrashes {
+		return StageLoading, quarantine(maxCrashes)
+	}
+	if err := a.quarantined(rel); err != nil {
+		return StageLoading, err
 	}
 	c, err := resolve(ctx, rel)
 	if err == nil {

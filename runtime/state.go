@@ -72,14 +72,17 @@ func (r *modelRecord) fail(a Attempt) {
 	a.Count = 1
 	for i, old := range r.Failed {
 		if old.Same(a.Release) {
-			a.Count = old.Count + 1
+			a.Count, a.Crashes = old.Count+1, min(old.Crashes+a.Crashes, maxCrashes)
 			r.Failed = slices.Delete(r.Failed, i, i+1)
 			break
 		}
 	}
 	r.Failed = append(r.Failed, a)
-	if over := len(r.Failed) - maxFailed; over > 0 {
-		r.Failed = slices.Delete(r.Failed, 0, over)
+	for len(r.Failed) > maxFailed {
+		// A quarantine outlives plain failures, but not the newest attempt.
+		i := slices.IndexFunc(r.Failed[:maxFailed], func(old Attempt) bool { return !old.Quarantined() })
+		i = max(i, 0)
+		r.Failed = slices.Delete(r.Failed, i, i+1)
 	}
 }
 
@@ -156,6 +159,9 @@ func (r modelRecord) validate() error {
 		return fmt.Errorf("%d failed attempts, at most %d", len(r.Failed), maxFailed)
 	}
 	for _, a := range r.Failed {
+		if a.Crashes < 0 || a.Crashes > maxCrashes {
+			return fmt.Errorf("%d crashes, at most %d", a.Crashes, maxCrashes)
+		}
 		releases = append(releases, &a.Release)
 	}
 	for _, rel := range releases {

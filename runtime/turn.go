@@ -64,11 +64,12 @@ func (a *Activator) update(model string, change func(r *modelRecord)) error {
 	return nil
 }
 
-// failed records a failed attempt.
-func (a *Activator) failed(rel Release, stage Stage, why error) error {
-	return a.update(rel.Model, func(r *modelRecord) {
+// failed records a failed attempt, as of now.
+func (a *Activator) failed(at Attempt) error {
+	at.At = time.Now().UTC()
+	return a.update(at.Model, func(r *modelRecord) {
 		r.Pending = nil
-		r.fail(Attempt{Release: rel, Stage: stage, Reason: why.Error(), At: time.Now().UTC()})
+		r.fail(at)
 	})
 }
 
