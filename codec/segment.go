@@ -24,8 +24,8 @@ const (
 	classes
 )
 
-// width returns the bytes of an element.
-func (c Class) width() int {
+// Width returns the bytes of an element.
+func (c Class) Width() int {
 	switch c {
 	case F16, BF16, I16:
 		return 2
@@ -40,8 +40,8 @@ func (c Class) width() int {
 // float says whether elements are rotated before they are split.
 func (c Class) float() bool { return c == F16 || c == BF16 || c == F32 || c == F64 }
 
-// classOf maps a tensor's element type.
-func classOf(d manifest.DType) Class {
+// ClassOf maps a tensor's element type to its class; a type that it does not know is Other.
+func ClassOf(d manifest.DType) Class {
 	switch d {
 	case "i8", "u8", "i4", "u4", "bool", "f8e4m3", "f8e5m2":
 		return Int8
@@ -89,8 +89,8 @@ func Segments(segs []Segment, l *manifest.Layout, offset uint64, length int) []S
 	for ; next < len(l.Tensors) && l.Tensors[next].Offset < end; next++ {
 		t := &l.Tensors[next]
 		from, to := max(t.Offset, at), min(t.Offset+t.Length, end)
-		class := classOf(t.DType)
-		width := uint64(class.width())
+		class := ClassOf(t.DType)
+		width := uint64(class.Width())
 		head := min((width-(from-t.Offset)%width)%width, to-from)
 		body := (to - from - head) / width * width
 		add(Other, int(from-at+head))
@@ -105,7 +105,7 @@ func Segments(segs []Segment, l *manifest.Layout, offset uint64, length int) []S
 // plain says whether no segment holds elements of more than one byte.
 func plain(segs []Segment) bool {
 	for _, s := range segs {
-		if s.Class.width() > 1 {
+		if s.Class.Width() > 1 {
 			return false
 		}
 	}
@@ -116,7 +116,7 @@ func plain(segs []Segment) bool {
 // exactly length bytes in whole elements.
 func measure(segs []Segment, length int) (sizes [classes]int, ok bool) {
 	for _, s := range segs {
-		if s.Class >= classes || s.Bytes < 1 || s.Bytes > length || s.Bytes%s.Class.width() != 0 {
+		if s.Class >= classes || s.Bytes < 1 || s.Bytes > length || s.Bytes%s.Class.Width() != 0 {
 			return sizes, false
 		}
 		sizes[s.Class] += s.Bytes

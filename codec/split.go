@@ -17,8 +17,8 @@ func (p planes) streams(yield func(length int) bool) {
 		if p.sizes[c] == 0 {
 			continue
 		}
-		for range c.width() {
-			if !yield(p.sizes[c] / c.width()) {
+		for range c.Width() {
+			if !yield(p.sizes[c] / c.Width()) {
 				return
 			}
 		}
@@ -39,8 +39,8 @@ func (p planes) starts() (starts [classes]int) {
 func (p planes) split(buf, chunk []byte, segs []Segment) {
 	at := p.starts()
 	for _, s := range segs {
-		stride := p.sizes[s.Class] / s.Class.width()
-		n := s.Bytes / s.Class.width()
+		stride := p.sizes[s.Class] / s.Class.Width()
+		n := s.Bytes / s.Class.Width()
 		splitRun(buf[at[s.Class]:], stride, chunk[:s.Bytes], s.Class)
 		at[s.Class] += n
 		chunk = chunk[s.Bytes:]
@@ -51,8 +51,8 @@ func (p planes) split(buf, chunk []byte, segs []Segment) {
 func (p planes) join(chunk, buf []byte, segs []Segment) {
 	at := p.starts()
 	for _, s := range segs {
-		stride := p.sizes[s.Class] / s.Class.width()
-		n := s.Bytes / s.Class.width()
+		stride := p.sizes[s.Class] / s.Class.Width()
+		n := s.Bytes / s.Class.Width()
 		joinRun(chunk[:s.Bytes], buf[at[s.Class]:], stride, s.Class)
 		at[s.Class] += n
 		chunk = chunk[s.Bytes:]
@@ -61,7 +61,7 @@ func (p planes) join(chunk, buf []byte, segs []Segment) {
 
 // splitRun writes byte k of element i of src to to[k·stride+i].
 func splitRun(to []byte, stride int, src []byte, c Class) {
-	w := c.width()
+	w := c.Width()
 	n := len(src) / w
 	rotate := 0
 	if c.float() {
@@ -94,7 +94,7 @@ func splitRun(to []byte, stride int, src []byte, c Class) {
 
 // joinRun is the inverse of splitRun.
 func joinRun(to, src []byte, stride int, c Class) {
-	w := c.width()
+	w := c.Width()
 	n := len(to) / w
 	rotate := 0
 	if c.float() {

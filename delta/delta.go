@@ -1,0 +1,68 @@
+package delta
+
+import (
+	"context"
+	"errors"
+	"io"
+
+	"github.com/dunlin-mesh/dunlin/codec"
+	"github.com/dunlin-mesh/dunlin/manifest"
+)
+
+var (
+	// ErrDelta says that a delta is malformed or ends early: whoever sent it is
+	// broken or hostile.
+	ErrDelta = errors.New("malformed delta")
+	// ErrVersion says that a delta is of a format that this build does not know:
+	// update dunlin, or ask for the file as it is.
+	ErrVersion = errors.New("unknown delta format")
+	// ErrBasis says that the old file is not the one that the delta was made
+	// against.
+	ErrBasis = errors.New("delta is for another old file")
+	// ErrResult says that what was decoded is not the new file.
+	ErrResult = errors.New("decoded file has another digest")
+)
+
+// Version is one side of a delta: the bytes of a file.
+type Version struct {
+	// R gives the bytes; it is read from several goroutines at once.
+	R io.ReaderAt
+	// Size is the file's length in bytes.
+	Size int64
+	// Name helps to tell the format, as in [chunker.Layout]; it may be empty.
+	Name string
+}
+
+// Options say how a delta is made. The zero value is ready for use.
+type Options struct {
+	// Effort is how hard Encode tries: [codec.Fast] for byte planes at hundreds
+	// of MB/s, [codec.Strong] for context mixing at a few MB/s a core.
+	Effort codec.Effort
+	// DType is the element type of files that have no structure of their own;
+	// empty: recognised.
+	DType manifest.DType
+	// Workers is how many frames are coded at once; 0: as many as processors,
+	// at most 4. It does not change the result.
+	Workers int
+	// Temp is the folder for temporary files; empty: the system's.
+	Temp string
+	// Progress, if not nil, is called now and then, from one goroutine at a
+	// time, with the bytes of the new file that are done.
+	Progress func(done, total int64)
+}
+
+// Encode writes the delta that makes next from old to w.
+func Encode(ctx context.Context, old, next Version, w io.Writer, opt Options) (Report, error) {
+	return Report{}, errors.ErrUnsupported
+}
+
+// Decode reads a delta made against old from r, to its end, and writes the new
+// file to w in order. Bytes that were written stand only if Decode returns nil.
+func Decode(ctx context.Context, old Version, r io.Reader, w io.Writer, opt Options) error {
+	return errors.ErrUnsupported
+}
+
+// Report says what a delta is made of.
+type Report struct {
+	OldBytes, NewBytes, DeltaBytes int64
+}
