@@ -243,6 +243,8 @@ func (l *listener) WithGroup(string) slog.Handler      { return l }
 // session answers with the last byte of its file. Files that contain "bad" do
 // not load while heal is false.
 type fakeEngine struct {
+	loading func() // called in Load, if not nil
+
 	mu   sync.Mutex // owns heal
 	heal bool
 }
@@ -263,6 +265,9 @@ func (e *fakeEngine) check(path string) error {
 }
 
 func (e *fakeEngine) Load(_ context.Context, path string) (modelrt.Session, error) {
+	if e.loading != nil {
+		e.loading()
+	}
 	if err := e.check(path); err != nil {
 		return nil, err
 	}

@@ -181,7 +181,7 @@ func (n *Node) install(ctx context.Context, w want, v manifest.Variant) error {
 	if err != nil {
 		return err
 	}
-	return n.activator.Activate(ctx, candidate)
+	return explainQuarantine(w.Model, n.activator.Activate(ctx, candidate))
 }
 
 // candidate describes a variant on this disk to the activator.
@@ -296,6 +296,20 @@ func (n *Node) repin(model manifest.Model, keep map[manifest.CID][]store.Pin) er
 		}
 	}
 	return err
+}
+
+// restoreAgain is restore although it was done: what could not be brought back
+// then may be now.
+func (n *Node) restoreAgain(ctx context.Context) error {
+	select {
+	case n.restoring <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	n.restored = false
+	<-n.restoring
+	n.restore(ctx)
+	return ctx.Err()
 }
 
 // restore brings back, once, what was active when the node last ended. A caller

@@ -61,7 +61,7 @@ func TestRetries(t *testing.T) {
 }
 
 func TestFinal(t *testing.T) {
-	for _, err := range []error{modelrt.ErrLoad, modelrt.ErrProbe, manifest.ErrFormat, transfer.ErrManifest, store.ErrMismatch, errWrongModel, errNoVariant} {
+	for _, err := range []error{modelrt.ErrLoad, modelrt.ErrProbe, modelrt.ErrQuarantined, manifest.ErrFormat, transfer.ErrManifest, store.ErrMismatch, errWrongModel, errNoVariant} {
 		if !final(fmt.Errorf("obtain: %w", err)) {
 			t.Errorf("%v is tried again for ever", err)
 		}

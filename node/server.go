@@ -42,6 +42,7 @@ func (n *Node) Handler() http.Handler {
 	post(mux, n, "follow", n.follow)
 	post(mux, n, "carry", n.carry)
 	post(mux, n, "unfollow", n.unfollow)
+	post(mux, n, "retry", n.retry)
 	post(mux, n, "wait", n.wait)
 	post(mux, n, "path", n.path)
 	post(mux, n, "signature", n.signature)

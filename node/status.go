@@ -105,6 +105,9 @@ func (n *Node) describeModel(m manifest.Model, held []store.ReleaseState) api.Mo
 		out.State = api.StateKnown
 	}
 	if status, ok := n.activation(m); ok {
+		if why := quarantined(status, latest.Manifest); known && why != nil && out.State != api.StateFetching {
+			out.State, out.Reason = api.StateFailed, why.Error()
+		}
 		out.Active, out.Previous = describeRecord(status.Recorded), describeRecord(status.Previous)
 		out.Serving = status.Active != nil
 	}
@@ -121,7 +124,9 @@ func (n *Node) installed(r store.ReleaseState) bool {
 		return false
 	}
 	if status, ok := n.activation(r.Model); ok && status.Recorded != nil && status.Recorded.Release == r.Manifest.String() {
-		return true
+		if status.Active != nil || n.net.Load() == nil { // else it is being brought back, or cannot be
+			return true
+		}
 	}
 	return !n.canRun(r.Manifest)
 }

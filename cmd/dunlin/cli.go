@@ -35,6 +35,7 @@ type cli struct {
 	Follow    followCmd    `cmd:"" help:"Keep a model here, newest release, to run it." group:"Receive"`
 	Carry     carryCmd     `cmd:"" help:"Keep models here to pass them on." group:"Receive"`
 	Unfollow  unfollowCmd  `cmd:"" help:"Stop following or carrying." group:"Receive"`
+	Retry     retryCmd     `cmd:"" help:"Try again what failed for good." group:"Receive"`
 	Ls        lsCmd        `cmd:"" help:"List models." group:"Receive"`
 	Wait      waitCmd      `cmd:"" help:"Wait until a release is here, verified and active." group:"Receive"`
 	Path      pathCmd      `cmd:"" help:"Show where a release's files lie." group:"Use"`

@@ -163,7 +163,8 @@ type PublishResult struct {
 	Seconds  float64        `json:"seconds"`
 }
 
-// RulesRequest lists models to follow, patterns to carry, or either to drop.
+// RulesRequest lists models to follow, patterns to carry, either to drop, or
+// models to try again.
 type RulesRequest struct {
 	Models []string `json:"models"`
 }
