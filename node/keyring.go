@@ -24,9 +24,10 @@ type keyring struct {
 	roots map[string][]byte
 }
 
-// openKeyring reads the roots of all publishers in the home. Keys that cannot
-// be opened are told to log, and to whoever wants to sign with them.
-func openKeyring(home string, log *slog.Logger) (*keyring, error) {
+// openKeyring reads the roots of all publishers in the home, and has visit look
+// at each signer, which is closed after that. Keys that cannot be opened are
+// told to log, and to whoever wants to sign with them.
+func openKeyring(home string, log *slog.Logger, visit func(*trust.Signer)) (*keyring, error) {
 	k := &keyring{dir: filepath.Join(home, publisherName), roots: make(map[string][]byte)}
 	entries, err := os.ReadDir(k.dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -42,6 +43,7 @@ func openKeyring(home string, log *slog.Logger) (*keyring, error) {
 			continue
 		}
 		k.roots[e.Name()] = signer.Root()
+		visit(signer)
 		if err := signer.Close(); err != nil {
 			return nil, err
 		}

@@ -120,7 +120,7 @@ func Open(o Options) (_ *Node, err error) {
 	if n.rules, err = loadRules(o.Dir); err != nil {
 		return nil, err
 	}
-	if n.keys, err = openKeyring(o.Dir, o.Logger); err != nil {
+	if n.keys, err = openKeyring(o.Dir, o.Logger, n.finishPublishing); err != nil {
 		return nil, err
 	}
 	if n.engine == nil {

@@ -29,7 +29,8 @@ const defaultVariant = "default"
 //
 // A crash before sign leaves nothing; after it, the same call again goes on
 // where it stopped, since the same content under the same version is no
-// contradiction.
+// contradiction. After adopt nothing needs to be called again: the next start
+// finishes it (finishPublishing).
 func (n *Node) publish(ctx context.Context, req api.PublishRequest, out *api.Writer) (api.PublishResult, error) {
 	start := time.Now()
 	if req.Variant == "" {

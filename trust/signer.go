@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -168,6 +170,23 @@ func (s *Signer) Release(model manifest.Model, version string) (Release, bool) {
 		return Release{}, false
 	}
 	return v.release(model.Name(), rec, v.signed), true
+}
+
+// Latest returns, for each model in ascending order, the signed release with
+// the highest sequence that is not revoked.
+func (s *Signer) Latest() []Release {
+	v := s.current()
+	var latest []Release
+	for _, model := range slices.Sorted(maps.Keys(v.roles)) {
+		listed := v.roles[model].releases // highest sequence first
+		for _, rec := range listed {
+			if release := v.release(model, rec, v.signed); !release.Revoked {
+				latest = append(latest, release)
+				break
+			}
+		}
+	}
+	return latest
 }
 
 func (s *Signer) current() *view {

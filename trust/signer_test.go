@@ -240,3 +240,18 @@ func TestKilledSignerNeverEquivocates(t *testing.T) {
 	}
 	t.Logf("%d kills, %d updates handed out", kills, handedOut)
 }
+
+// Latest names what is newest and safe of each model, as a registry would.
+func TestSignerLatest(t *testing.T) {
+	s := newSigner(t, "acme")
+	if got := s.Latest(); len(got) != 0 {
+		t.Errorf("before any release: %+v", got)
+	}
+	sign(t, s, "acme/vad", "1")
+	asr := sign(t, s, "acme/asr", "1")
+	vad := sign(t, s, "acme/vad", "2")
+	got := s.Latest()
+	if len(got) != 2 || got[0].Manifest != asr.Manifest || got[1].Manifest != vad.Manifest || got[1].Sequence != 2 {
+		t.Errorf("latest: %+v", got)
+	}
+}
