@@ -188,7 +188,7 @@ func (g *gatherer) get(ctx context.Context, cids []manifest.CID) error {
 			}
 			delete(g.open, id)
 			asking[id] = true
-			again = time.Now().Add(s.link.pace().stall)         // then another one
+			next = time.Now().Add(s.link.pace().stall)
 			go func() { results <- result{s, s.ask(ctx, w)} }() // joined above and below
 		}
 		if len(asking) > 0 && next.After(time.Now()) && (again.IsZero() || next.Before(again)) {
