@@ -12,6 +12,9 @@ var ErrEnd = errors.New("coded bits end early")
 // length of its window.
 const slack = 8
 
+// minRange is the least width of the interval: enough for 16-bit probabilities.
+const minRange = 1 << 24
+
 // Coder codes bits one way: encoding if made by [NewEncoder], decoding if made
 // by [NewDecoder].
 type Coder struct {
@@ -57,7 +60,25 @@ func (c *Coder) Code(bit int, p uint32) int {
 	for (c.low^c.high)>>56 == 0 {
 		c.shift()
 	}
+	if c.high-c.low < minRange {
+		c.settle()
+	}
 	return bit
+}
+
+// settle gives up the smaller part of an interval that has become narrow
+// without its bounds agreeing on a byte, so that there is always room for
+// probabilities: the range coder's way around carries (D. Subbotin, 1999).
+func (c *Coder) settle() {
+	border := c.high &^ (minRange - 1)
+	if border-c.low > c.high-border {
+		c.high = border - 1
+	} else {
+		c.low = border
+	}
+	for (c.low^c.high)>>56 == 0 {
+		c.shift()
+	}
 }
 
 // Bits codes the low n bits of v, 0 to 32, most significant first, each as
