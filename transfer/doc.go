@@ -12,8 +12,9 @@
 //
 // All calls wait for peers as long as ctx lets them; peers may come and go. The
 // caller says what is wanted and has checked its signature; from there on
-// nothing is believed: each block is checked against its CID, each chunk
-// against its digest, before the store sees it.
+// nothing is believed: each block is checked against its CID before the store
+// sees it, and each chunk against its digest by the store, before it counts as
+// held.
 //
 // # Goals
 //
@@ -33,8 +34,15 @@
 // Finding peers, choosing what to fetch, topics, signatures, budgets of links
 // and sites belong to other packages or come later. The streams of libp2p
 // already encrypt, authenticate and multiplex. Frames against a basis (deltas)
-// have their place in the format: a later version of hello allows a basis in
-// requests, and a frame names its basis itself (package codec).
+// need another protocol beside this one; a frame names its basis itself (package
+// codec).
+//
+// # Versions
+//
+// Messages are closed: a key that is not in the list below, or a hello of
+// another version, is a breach. Whatever a speaker of version 1 could not read
+// gets another protocol ID, and libp2p finds out when it opens a stream which
+// ones the peer speaks.
 //
 // # Messages
 //
@@ -42,7 +50,8 @@
 // and peer, and short ones for blocks. Both sides write messages: a uvarint
 // length and a canonical dag-cbor map with a single key,
 //
-//	hello    {version, link, max_frame}  first message of both sides; neither waits for the other's
+//	hello    {version, link, max_frame}  first message of both sides; neither waits for the other's;
+//	                                     version is 1
 //	want     {blocks: [CID…]}            client: send these blocks
 //	block    [bytes]                     server: answers the next CID wanted; a frame of so many
 //	                                     bytes follows, none if the block is not held
@@ -81,7 +90,7 @@
 //	        leave to partial holders what they hold, if they keep up with the seed
 //	        nothing left to ask: ask for a chunk of a peer that has stalled (at
 //	        most 16 at once); who delivers first wins, the other gets a cancel
-//	    on frame: decode, check the digest, store
+//	    on frame: decode, store; the store compares the digest
 //	    on bad bytes or a breach: drop the session, parole (doubling up to a day)
 //	    without progress (4 KiB) for too long: the same, for a shorter time
 //	    session over, for whatever reason: its chunks are free again

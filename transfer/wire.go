@@ -7,7 +7,8 @@ import (
 	"github.com/dunlin-mesh/dunlin/manifest"
 )
 
-// Version is the version of the protocol that hello carries.
+// Version is the version of the protocol, the last part of [ProtocolID]. hello
+// repeats it and may carry no other one.
 const Version = 1
 
 // Bounds of messages. Both sides keep to them and end a session that does not.
@@ -129,8 +130,8 @@ func (m *message) Validate() error {
 }
 
 func (h *hello) validate() error {
-	if h.Version < 1 || h.Link.rank() < 0 {
-		return fmt.Errorf("hello of version %d, link %.20q", h.Version, h.Link)
+	if h.Version != Version || h.Link.rank() < 0 {
+		return fmt.Errorf("hello of version %d, link %.20q, want version %d and a known link", h.Version, h.Link, Version)
 	}
 	return nil
 }

@@ -85,6 +85,7 @@ func TestMessagesOutOfBoundsAreRefused(t *testing.T) {
 		"nothing":            {},
 		"two kinds":          {Block: &block{}, Hello: samples()[0].Hello},
 		"version 0":          {Hello: &hello{Link: WAN}},
+		"version 2":          {Hello: &hello{Version: 2, Link: WAN}},
 		"unknown link":       {Hello: &hello{Version: 1, Link: "pigeon"}},
 		"no wants":           {Want: &want{}},
 		"many wants":         {Want: &want{Blocks: make([]manifest.CID, maxWants+1)}},
@@ -132,7 +133,10 @@ func FuzzReadMessage(f *testing.F) {
 
 func TestReadMessageNamesWhatIsWrong(t *testing.T) {
 	var buf []byte
-	for _, data := range []string{"\xff\xff\x7f", "\x05hello", "\x01\xa0"} {
+	// A key that this version does not know: {"hello": {"link": …, "basis": 1, "version": …}}.
+	more := strings.NewReplacer("\xa3dlink", "\xa4dlink", "gversion", "ebasis\x01gversion").Replace(string(onWire(t, samples()[0])[1:]))
+	more = string(rune(len(more))) + more
+	for _, data := range []string{"\xff\xff\x7f", "\x05hello", "\x01\xa0", more} {
 		if _, err := readMessage(bufio.NewReader(strings.NewReader(data)), &buf); !errors.Is(err, ErrProtocol) {
 			t.Errorf("%q: %v, want ErrProtocol", data, err)
 		}
