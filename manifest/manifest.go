@@ -50,12 +50,12 @@ type Variant struct {
 	Files []File `cbor:"files" json:"files"`
 }
 
-// Requires lists what a variant needs. An empty list allows anything; one
-// entry of each list must match.
+// Requires lists what a variant needs. An empty list allows anything. Of OS,
+// Arch and EP one entry must match; of ISA, all must be there.
 type Requires struct {
 	OS             []string `cbor:"os,omitempty" json:"os,omitempty"`                             // GOOS values
 	Arch           []string `cbor:"arch,omitempty" json:"arch,omitempty"`                         // GOARCH values
-	ISA            []string `cbor:"isa,omitempty" json:"isa,omitempty"`                           // such as "avx512vnni"; all must be there
+	ISA            []string `cbor:"isa,omitempty" json:"isa,omitempty"`                           // such as "avx512vnni"
 	EP             []string `cbor:"ep,omitempty" json:"ep,omitempty"`                             // execution providers
 	MinMemoryBytes uint64   `cbor:"min_memory_bytes,omitempty" json:"min_memory_bytes,omitempty"` // for the load peak
 }

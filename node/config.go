@@ -19,6 +19,7 @@ import (
 	"github.com/dunlin-mesh/dunlin/gossip"
 	"github.com/dunlin-mesh/dunlin/internal/durable"
 	"github.com/dunlin-mesh/dunlin/manifest"
+	"github.com/dunlin-mesh/dunlin/trust"
 )
 
 // Preset names a kind of link and tunes everything that depends on it:
@@ -72,7 +73,8 @@ type Config struct {
 	// accepted), "grace" (accepted for Grace longer) or "offline" (accepted,
 	// shown as stale; the default, for sites without a clock or a network).
 	Expiry string `json:"expiry"`
-	// GraceDays is how long expiry is forgiven under "grace". Default 365.
+	// GraceDays is how long expiry is forgiven under "grace"; 0, as the default,
+	// is [trust.DefaultGrace], 365 days. For no grace at all say "strict".
 	GraceDays int `json:"grace_days,omitempty"`
 	// Metrics is a host:port on which Prometheus metrics are served over HTTP,
 	// without any access control; empty for only the node's own socket.
@@ -93,7 +95,7 @@ func DefaultConfig() Config {
 		Listen:       DefaultListen(),
 		MinFreeBytes: 64 << 20,
 		Expiry:       "offline",
-		GraceDays:    365,
+		GraceDays:    int(trust.DefaultGrace / (24 * time.Hour)),
 	}
 }
 

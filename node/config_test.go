@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/dunlin-mesh/dunlin/trust"
 )
 
 // Each rule of Validate, by a change to a good configuration and by what the
@@ -52,6 +54,13 @@ func TestValidate(t *testing.T) {
 		if c.Preset = p; c.Validate() != nil {
 			t.Errorf("preset %s is refused", p)
 		}
+	}
+}
+
+// One rule says how long expiry is forgiven, whichever way it is left out.
+func TestDefaultGrace(t *testing.T) {
+	if got := DefaultConfig().grace(); got != trust.DefaultGrace {
+		t.Errorf("a new node forgives %s, a registry %s", got, trust.DefaultGrace)
 	}
 }
 

@@ -26,9 +26,9 @@ const (
 	PolicyStrict Policy = "strict"
 )
 
-// DefaultGrace is Config.Grace where it is zero: long enough for a season
-// without contact.
-const DefaultGrace = 180 * 24 * time.Hour
+// DefaultGrace is Config.Grace where it is zero: with FreshLifetime, long enough
+// for a publisher that signs every second year.
+const DefaultGrace = 365 * 24 * time.Hour
 
 // Config is what a Registry needs.
 type Config struct {

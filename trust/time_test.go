@@ -35,7 +35,8 @@ func TestExpiryPolicies(t *testing.T) {
 		{"strict, an hour late", PolicyStrict, 0, year + time.Hour, ErrExpired},
 		{"grace, within", PolicyGrace, 48 * time.Hour, year + 47*time.Hour, nil},
 		{"grace, beyond", PolicyGrace, 48 * time.Hour, year + 49*time.Hour, ErrExpired},
-		{"default grace", PolicyGrace, 0, year + DefaultGrace - time.Hour, nil},
+		{"default grace, within", PolicyGrace, 0, year + DefaultGrace - time.Hour, nil},
+		{"default grace, beyond", PolicyGrace, 0, year + DefaultGrace + time.Hour, ErrExpired},
 		{"clock before all of it", PolicyStrict, 0, -30 * year, nil},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
