@@ -1,0 +1,125 @@
+package align
+
+import "context"
+
+// decide settles the groups, lets open axes try them, and gives up the groups
+// that do not pay.
+func (s *state) decide(ctx context.Context) error {
+	for at := range s.groups {
+		if err := s.settle(ctx, at); err != nil {
+			return err
+		}
+	}
+	if len(s.groups) == 0 {
+		return nil
+	}
+	dropped := make([]bool, len(s.groups))
+	for {
+		saved := make([]int64, len(s.groups))
+		for p, open := range s.open {
+			if !open {
+				continue
+			}
+			gain, err := s.choose(ctx, p, dropped)
+			if err != nil {
+				return err
+			}
+			for _, g := range s.axes[p] {
+				if g != identity {
+					saved[g] += gain
+				}
+			}
+		}
+		again := false
+		for g, bits := range saved {
+			if !dropped[g] && bits < permutationBits(len(s.groups[g].match.to)) {
+				dropped[g], again = true, true
+			}
+		}
+		if !again {
+			return nil
+		}
+	}
+}
+
+// choose takes the groups that make the cheapest basis for a pair and returns
+// how many bits they save.
+func (s *state) choose(ctx context.Context, pair int, dropped []bool) (gain int64, err error) {
+	p := s.pairs[pair]
+	var tried [2][]int
+	for _, a := range []side{rows, cols} {
+		tried[a] = s.candidates(s.axes[pair][a], p.Old.units(a), dropped)
+	}
+	var options []option
+	var axes [][2]int
+	for _, r := range tried[rows] {
+		for _, c := range tried[cols] {
+			options = append(options, option{s.perm(r), s.perm(c)})
+			axes = append(axes, [2]int{r, c})
+		}
+	}
+	s.axes[pair] = [2]int{identity, identity}
+	if len(options) == 1 {
+		return 0, nil
+	}
+	sums, err := costs(ctx, p, options)
+	if err != nil {
+		return 0, err
+	}
+	best := 0
+	for i, t := range sums {
+		if t.price < sums[best].price && saves(p, sums[0], t) > 0 {
+			best = i
+		}
+	}
+	s.axes[pair] = axes[best]
+	return saves(p, sums[0], sums[best]), nil
+}
+
+// candidates are identity, what an axis has, and other groups of its length.
+func (s *state) candidates(has, n int, dropped []bool) []int {
+	list := []int{identity}
+	if has != identity && !dropped[has] && s.groups[has].perm != nil {
+		list = append(list, has)
+	}
+	for _, g := range s.groups.of(n, maxTried) {
+		if g != has && !dropped[g] && s.groups[g].perm != nil {
+			list = append(list, g)
+		}
+	}
+	return list
+}
+
+// perm returns a group's permutation, nil for identity.
+func (s *state) perm(g int) []int32 {
+	if g == identity {
+		return nil
+	}
+	return s.groups[g].perm
+}
+
+// result writes the groups in use in order of their first.
+func (s *state) result() (perms [][]uint32, aligned []Aligned) {
+	number := make(map[int]int)
+	index := func(g int) int {
+		if g == identity {
+			return identity
+		}
+		n, ok := number[g]
+		if !ok {
+			n = len(perms)
+			number[g] = n
+			perm := make([]uint32, len(s.groups[g].perm))
+			for i, t := range s.groups[g].perm {
+				perm[i] = uint32(t)
+			}
+			perms = append(perms, perm)
+		}
+		return n
+	}
+	aligned = make([]Aligned, len(s.axes))
+	for i, a := range s.axes {
+		aligned[i] = Aligned{Row: index(a[rows]), Col: index(a[cols])}
+	}
+	return perms, aligned
+}

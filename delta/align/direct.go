@@ -1,0 +1,136 @@
+package align
+
+import "context"
+
+const (
+	maxDims     = 256     // of points
+	minDims     = 48      // where there are too many units for more
+	maxProducts = 1 << 30 // wanted of one search
+	maxFloats   = 1 << 20 // of one side's points: 4 MiB
+)
+
+// dimsFor returns how many dimensions points of n units may have.
+func dimsFor(n int) int {
+	dims := min(maxDims, max(minDims, maxProducts/n/n))
+	return max(1, min(dims, maxFloats/n))
+}
+
+// grid is a choice of numbers of every unit: those of some units of the other
+// axis, and of each of their elements some.
+type grid struct {
+	old, now []int32 // units of the other axis, matched
+	inside   []int   // places in an element
+}
+
+func (g *grid) dims() int { return len(g.now) * len(g.inside) }
+
+// gridFor chooses among the sure units of the other axis's match, evenly, as
+// many numbers as dims allows.
+func gridFor(given *match, block, dims int) *grid {
+	g := new(grid)
+	for k := range min(block, dims) {
+		g.inside = append(g.inside, k*block/min(block, dims))
+	}
+	sure := given.sures()
+	take := min(sure, max(1, dims/len(g.inside)))
+	seen := 0
+	for i, s := range given.sure {
+		if !s {
+			continue
+		}
+		if seen*take/sure < (seen+1)*take/sure {
+			g.old, g.now = append(g.old, given.to[i]), append(g.now, int32(i))
+		}
+		seen++
+	}
+	return g
+}
+
+// pointsOf reads the grid's numbers of every unit of axis a: its row of
+// numbers if a is rows.
+func pointsOf(ctx context.Context, m *Matrix, a side, others []int32, inside []int) (points, error) {
+	p := newPoints(m.units(a), len(others)*len(inside))
+	w := m.Class.Width()
+	if a == rows {
+		return p, m.eachRow(ctx, func(i int, data []byte) {
+			to := p.at(i)
+			for t, j := range others {
+				element := data[int(j)*m.Block*w:]
+				for k, in := range inside {
+					to[t*len(inside)+k] = valueAt(element, in, m.Class)
+				}
+			}
+		})
+	}
+	row := make([]byte, m.rowBytes())
+	for t, i := range others {
+		if err := ctx.Err(); err != nil {
+			return p, err
+		}
+		if err := m.readRow(row, int(i)); err != nil {
+			return p, err
+		}
+		for j := range m.Cols {
+			to, element := p.at(j), row[j*m.Block*w:]
+			for k, in := range inside {
+				to[t*len(inside)+k] = valueAt(element, in, m.Class)
+			}
+		}
+	}
+	return p, nil
+}
+
+// direct matches the units of axis a by their numbers at sure units of the
+// other axis.
+func direct(ctx context.Context, p Pair, a side, given *match) (*match, error) {
+	old, now, err := directPoints(ctx, p, a, given, dimsFor(p.Old.units(a)))
+	if err != nil {
+		return nil, err
+	}
+	return byDistance(ctx, old, now)
+}
+
+// directPoints reads the points that direct compares, levelled.
+func directPoints(ctx context.Context, p Pair, a side, given *match, dims int) (old, now points, err error) {
+	g := gridFor(given, p.Old.Block, dims)
+	if old, err = pointsOf(ctx, &p.Old, a, g.old, g.inside); err != nil {
+		return old, now, err
+	}
+	if now, err = pointsOf(ctx, &p.New, a, g.now, g.inside); err != nil {
+		return old, now, err
+	}
+	level(old, now)
+	return old, now, nil
+}
+
+// byDistance matches points that are each other's nearest; those are sure
+// that are clearly nearer than the next.
+func byDistance(ctx context.Context, old, now points) (*match, error) {
+	ofNew, ofOld, err := nearest(ctx, old, now)
+	if err != nil {
+		return nil, err
+	}
+	m := newMatch(now.len())
+	ratio := clearRatio(old.dims)
+	for i, n := range ofNew {
+		if n.index < 0 || ofOld[n.index].index != int32(i) || n.first >= 0.9 {
+			continue
+		}
+		m.to[i] = n.index
+		m.sure[i] = n.first < ratio*min(n.second, ofOld[n.index].second)
+	}
+	return m, nil
+}
+
+// clearRatio is what a nearest point's distance must be below, as a part of
+// the next one's. Strangers are about equally far in many dimensions, and in
+// few one comes near by chance.
+func clearRatio(dims int) float32 {
+	switch {
+	case dims >= 64:
+		return 0.8
+	case dims >= 16:
+		return 0.6
+	}
+	return 0.3
+}

@@ -1,0 +1,91 @@
+package align
+
+import "context"
+
+// found are the matches of a pair's rows and columns; nil where nothing is
+// known.
+type found [2]*match
+
+// trusted says whether either axis is known well enough to go on from.
+func (f *found) trusted() bool { return f[rows].trusted() || f[cols].trusted() }
+
+// search looks for the pair's re-ordering with nothing given.
+func search(ctx context.Context, p Pair) (found, error) {
+	f, err := byKeys(ctx, p)
+	if err != nil {
+		return f, err
+	}
+	if !f.trusted() && p.Old.Cols*p.Old.Block > 1 {
+		if f, err = assuming(ctx, p, found{inOrder(p.Old.Rows), inOrder(p.Old.Cols)}); err != nil {
+			return f, err
+		}
+		if !f.trusted() {
+			if f, err = bySketch(ctx, p); err != nil {
+				return f, err
+			}
+		}
+	}
+	if !f.trusted() {
+		return found{}, nil
+	}
+	return alternate(ctx, p, f)
+}
+
+// byKeys matches units of bit-identical elements in any order.
+func byKeys(ctx context.Context, p Pair) (f found, err error) {
+	old, err := keysOf(ctx, &p.Old)
+	if err != nil {
+		return f, err
+	}
+	now, err := keysOf(ctx, &p.New)
+	if err != nil {
+		return f, err
+	}
+	return found{byKey(old[rows], now[rows]), byKey(old[cols], now[cols])}, nil
+}
+
+// assuming matches each axis as if the other's match were as given.
+func assuming(ctx context.Context, p Pair, given found) (f found, err error) {
+	for _, a := range []side{cols, rows} { // columns take fewer reads
+		if f[a], err = direct(ctx, p, a, given[a.other()]); err != nil {
+			return f, err
+		}
+		if f[a].trusted() {
+			f[a.other()] = given[a.other()]
+			break
+		}
+	}
+	return f, nil
+}
+
+// alternate matches each axis anew by the other's sure units, as long as that
+// makes more units sure.
+func alternate(ctx context.Context, p Pair, f found) (found, error) {
+	a := rows
+	if f[rows].share() > f[cols].share() {
+		a = cols
+	}
+	for turn, idle := 0, 0; turn < 6 && idle < 2; turn, a = turn+1, a.other() {
+		idle++
+		if !f[a.other()].trusted() || f[a].sures() == p.Old.units(a) {
+			continue
+		}
+		m, err := direct(ctx, p, a, f[a.other()])
+		if err != nil {
+			return f, err
+		}
+		if m.sures() > f[a].sures() {
+			f[a] = m
+			idle = 0
+		}
+	}
+	return f, nil
+}
+
+// share is the part of units that are sure.
+func (m *match) share() float64 {
+	if m == nil {
+		return 0
+	}
+	return float64(m.sures()) / float64(len(m.to))
+}
