@@ -1,0 +1,69 @@
+package sections
+
+import "math"
+
+// unit is one bit in the fixed-point numbers that costs are counted in.
+// Integers, because equal costs must be equal wherever this is computed.
+const unit = 64
+
+// logs knows logarithms of small integers.
+type logs struct {
+	log  [windowBytes + 1]int32 // log2(n), log[0] is 0
+	nlog [windowBytes + 1]int32 // n*log2(n)
+}
+
+func newLogs() *logs {
+	l := new(logs)
+	for n := 2; n <= windowBytes; n++ {
+		v := math.Log2(float64(n))
+		l.log[n] = int32(math.Round(v * unit))
+		l.nlog[n] = int32(math.Round(float64(v*float64(n)) * unit))
+	}
+	return l
+}
+
+// of returns log2(v) for any v of at least 1.
+func (l *logs) of(v int) int32 {
+	shift := int32(0)
+	for v > windowBytes {
+		v >>= 1
+		shift += unit
+	}
+	return l.log[v] + shift
+}
+
+// total is what there is to know about the counts of some symbols.
+type total struct {
+	n, distinct int
+	nlog        int // sum of nlog of the counts
+}
+
+func (l *logs) total(h []uint16) (t total) {
+	for _, c := range h {
+		if c != 0 {
+			t.n += int(c)
+			t.nlog += int(l.nlog[c])
+			t.distinct++
+		}
+	}
+	return t
+}
+
+// entropy returns the bits of the symbols, their statistics included (half a
+// logarithm for each count but one as in Rissanen's minimum description length,
+// and two bits to say which), but no more than 8 bits a symbol.
+func (l *logs) entropy(t total) int {
+	return min(int(l.nlog[t.n])-t.nlog+max(t.distinct-1, 0)*(2*unit+int(l.log[t.n])/2), t.n*8*unit)
+}
+
+// sparse returns the bits of n symbols of which some, special ones, have counts
+// a and b, and the others are uniform among those that occur if they are few,
+// or among all.
+func (l *logs) sparse(t total, a, b uint16) int {
+	rest := t.n - int(a) - int(b)
+	bits := 8 * unit
+	if t.distinct*8 <= t.n {
+		bits = min(bits, int(l.of(max(t.distinct, 1)))+unit/2)
+	}
+	return min(int(l.nlog[t.n]-l.nlog[a]-l.nlog[b]-l.nlog[rest])+rest*bits, t.n*8*unit)
+}
