@@ -1,0 +1,62 @@
+package text_test
+
+import (
+	"bytes"
+	"math/rand/v2"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+// Any runs with any hints against any old file come back.
+func TestRoundTrip(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		old := rapid.SliceOfN(rapid.ByteRange(0, 5), 0, 2000).Draw(rt, "old")
+		var runs []run
+		for range rapid.IntRange(0, 4).Draw(rt, "runs") {
+			b := rapid.SliceOfN(rapid.Byte(), 0, 50).Draw(rt, "fresh")
+			if len(old) > 0 {
+				from := rapid.IntRange(0, len(old)-1).Draw(rt, "from")
+				b = append(b, old[from:rapid.IntRange(from, len(old)).Draw(rt, "to")]...)
+			}
+			runs = append(runs, run{b, rapid.Int64Range(-2, 3000).Draw(rt, "hint")})
+		}
+		roundTrip(t, old, runs)
+		roundTrip(t, nil, runs)
+	})
+}
+
+// Bytes that cannot be foretold hardly grow.
+func TestRandom(t *testing.T) {
+	random := rand.NewChaCha8([32]byte{1})
+	old := make([]byte, 100_000)
+	random.Read(old)
+	for _, n := range []int{0, 1, 100, 10_000, 300_000} {
+		b := make([]byte, n)
+		random.Read(b)
+		got := len(roundTrip(t, old, []run{{b, 0}}))
+		t.Logf("%d random bytes: %d", n, got)
+		if most := n + n/2000 + 8; got > most {
+			t.Errorf("%d random bytes take %d, want at most %d", n, got, most)
+		}
+	}
+}
+
+// An old file with a small change costs a few bytes, wherever the change is and
+// whatever it does.
+func TestSmallChange(t *testing.T) {
+	old := bytes.Repeat([]byte("x"), 0)
+	random := rand.New(rand.NewPCG(1, 2))
+	for range 20_000 {
+		old = append(old, byte('a'+random.IntN(26)))
+	}
+	changed := bytes.Clone(old)
+	copy(changed[5000:], "REPLACED")
+	changed = append(changed[:9000:9000], append([]byte("PUT IN"), changed[9000:]...)...)
+	changed = append(changed[:15000:15000], changed[15020:]...)
+	got := len(roundTrip(t, old, []run{{changed, 0}}))
+	t.Logf("three changes in 20,000 bytes: %d", got)
+	if got > 120 {
+		t.Errorf("%d bytes, want at most 120", got)
+	}
+}
