@@ -29,11 +29,12 @@ func head(tensors []tensor, ratio float64, seed string, names ...string) []tenso
 	})
 }
 
-// scatter changes one weight in n by as much as weights are.
+// scatter changes one weight in n by about a tenth of the rms: with that the
+// general tools need what the README says of them.
 func scatter(tensors []tensor, n int, seed string) []tensor {
 	r := newRandom("scatter " + seed)
 	return each(tensors, func(t *tensor) {
-		scale := t.rms()
+		scale := float64(0.1 * t.rms())
 		for i, v := range t.data {
 			if r.chance(n) {
 				t.data[i] = float32(float64(v) + float64(scale*r.gauss()))

@@ -17,7 +17,7 @@
 //
 //   - noise: every weight w becomes w + ratio·rms·g, where rms is the root mean
 //     square of its tensor and g is drawn from a normal distribution
-//   - scatter: one weight in a hundred becomes w + rms·g
+//   - scatter: one weight in a hundred becomes w + rms·g/10
 //   - prune: in every tensor of rank 2 and more the given share of weights,
 //     those of least magnitude, becomes 0
 //   - low rank: every tensor that is a matrix of at least 8 rows and columns,
