@@ -1,9 +1,7 @@
 package derive
 
 import (
-	"bytes"
 	"encoding/binary"
-	"fmt"
 	"math"
 	"math/bits"
 )
@@ -15,26 +13,29 @@ import (
 //	4 bytes  Scale, float32, little-endian
 //	uvarint  Rank
 //	Rank     components of U (columns), then Rank components of V (rows), each
-//	         as: byte width w; if 1 <= w <= 25: varint exponent e
+//	         as: byte width w; if 1 <= w <= 48: varint exponent e
 //	bytes    for each component: w = 0, all numbers are +0: nothing.
-//	         1 <= w <= 25, numbers are integers q·2^e: the upper 8 bits of the
+//	         1 <= w <= 48, numbers are integers q·2^e: the upper 8 bits of the
 //	         w bits of q + 2^(w-1), a byte each.
-//	         w = 32, any float32: its upper 8 bits (after a rotation left by
+//	         w = 64, any float32: its upper 8 bits (after a rotation left by
 //	         one, so that they are the exponent), then the next 8
 //	bits     for each component: the remaining w-8 or 16 bits of each number,
 //	         least significant bit first; 0 to a whole byte at the end
 //
 // The first bytes are what an entropy coder can shorten, the bits are noise.
-// The form is the only one of its numbers: widths and exponents are the least.
+// The form is the only one of its numbers: widths are the least,
+// exponents the greatest.
 const (
 	factorsVersion = 1
-	rawWidth       = 32
-	maxWidth       = 25
+	rawWidth       = 64
+	maxWidth       = 48
+	leastExponent  = -400
+	mostExponent   = 127
 )
 
 // component is one column of U or row of V: number i is at[i·stride].
 type component struct {
-	at             []float32
+	at             []float64
 	stride, length int
 	width          int
 	exponent       int
@@ -51,68 +52,110 @@ func (f *Factors) components() []component {
 	return all
 }
 
-// measure sets width and exponent to the least that hold all numbers.
+// measured is components with widths and exponents.
+func (f *Factors) measured() []component {
+	all := f.components()
+	for k := range all {
+		all[k].measure()
+	}
+	return all
+}
+
+// measure sets width and exponent to the least that hold all numbers; width -1:
+// some are neither float32 nor integers. That raw numbers are float32 is for
+// Validate to check.
 func (c *component) measure() {
-	c.width, c.exponent = 0, math.MaxInt
-	top := 0 // exponent of a power of two above all magnitudes
+	c.width, c.exponent = 0, 0
+	lowest, top := math.MaxInt, math.MinInt // powers of two
 	for i := range c.length {
-		x := c.at[i*c.stride]
-		b := math.Float32bits(x)
+		b := math.Float64bits(c.at[i*c.stride])
 		if b == 0 {
 			continue
 		}
-		if b == 1<<31 { // -0 is no integer
+		e, m := int(b>>52&0x7ff), b&(1<<52-1)
+		switch {
+		case e == 0x7ff || e == 0 && m != 0:
+			c.width = -1
+			return
+		case e == 0: // -0 is no integer
 			c.width = rawWidth
 			return
 		}
-		e, m := int(b>>23&0xff), b&0x7fffff
-		if e == 0 {
-			e = 1
-		} else {
-			m |= 1 << 23
-		}
-		e -= 150
-		if c.width == 0 {
-			top = math.MinInt
-		}
-		c.width = 1
-		c.exponent = min(c.exponent, e+bits.TrailingZeros32(m))
-		top = max(top, e+bits.Len32(m))
+		m |= 1 << 52
+		lowest = min(lowest, e-1075+bits.TrailingZeros64(m))
+		top = max(top, e-1022)
 	}
-	if c.width == 0 {
-		return
-	}
-	if top-c.exponent > maxWidth-1 {
+	switch {
+	case top == math.MinInt:
+	case top-lowest > maxWidth-1:
 		c.width = rawWidth
+	case lowest < leastExponent || lowest > mostExponent:
+		c.width = -1
+	default:
+		c.width, c.exponent = top-lowest+1, lowest
+	}
+}
+
+// float32 says whether all numbers are float32.
+func (c *component) float32() bool {
+	for i := range c.length {
+		if x := c.at[i*c.stride]; float64(float32(x)) != x {
+			return false
+		}
+	}
+	return true
+}
+
+// integer returns q of number i.
+func (c *component) integer(i int) int64 {
+	return int64(math.Ldexp(c.at[i*c.stride], -c.exponent))
+}
+
+// low returns the bits of a number that are packed as noise.
+func (c *component) low() int {
+	if c.width == rawWidth {
+		return 16
+	}
+	return max(0, c.width-8)
+}
+
+// split returns number i's upper byte (or two bytes if raw) and its low bits.
+func (c *component) split(i int) (upper, low uint64) {
+	if c.width == rawWidth {
+		q := uint64(bits.RotateLeft32(math.Float32bits(float32(c.at[i*c.stride])), 1))
+		return q >> 16, q & 0xffff
+	}
+	q := uint64(c.integer(i) + 1<<(c.width-1))
+	return q >> c.low(), q & (1<<c.low() - 1)
+}
+
+// join is the inverse of split.
+func (c *component) join(i int, upper, low uint64) {
+	if c.width == rawWidth {
+		c.at[i*c.stride] = float64(math.Float32frombits(bits.RotateLeft32(uint32(upper<<16|low), -1)))
 		return
 	}
-	c.width = top - c.exponent + 1
+	q := upper<<c.low() | low
+	c.at[i*c.stride] = math.Ldexp(float64(int64(q)-1<<(c.width-1)), c.exponent)
 }
 
 // bits returns how many bits the binary form has, its bytes' entropy counted.
 func (f *Factors) bits() float64 {
-	total := 8 * 10.0
-	for _, c := range f.components() {
-		c.measure()
+	total := 8 * 7.0
+	all := f.measured()
+	for k := range all {
+		c := &all[k]
 		total += 16
 		if c.width == 0 {
 			continue
 		}
 		var counts [2][256]int
-		planes := 1
-		if c.width == rawWidth {
-			planes = 2
-		}
 		for i := range c.length {
 			upper, _ := c.split(i)
-			for p := range planes {
-				counts[p][byte(upper>>(8*(planes-1-p)))]++
-			}
+			counts[0][byte(upper)]++
+			counts[1][byte(upper>>8)]++
 		}
-		for p := range planes {
-			total += entropy(counts[p][:])
-		}
-		total += float64(c.length * c.low())
+		total += float64(c.length*c.low()) + entropy(counts[0][:]) + entropy(counts[1][:])
 	}
 	return total
 }
@@ -130,45 +173,14 @@ func entropy(counts []int) float64 {
 	return total
 }
 
-// low returns the bits of a number that are packed as noise.
-func (c *component) low() int {
-	if c.width == rawWidth {
-		return 16
-	}
-	return max(0, c.width-8)
-}
-
-// split returns number i's upper byte (or two bytes if raw) and its low bits.
-func (c *component) split(i int) (upper, low uint32) {
-	x := c.at[i*c.stride]
-	var q uint32
-	if c.width == rawWidth {
-		q = bits.RotateLeft32(math.Float32bits(x), 1)
-	} else {
-		q = uint32(int32(math.Ldexp(float64(x), -c.exponent)) + 1<<(c.width-1))
-	}
-	return q >> c.low(), q & (1<<c.low() - 1)
-}
-
-// join is the inverse of split.
-func (c *component) join(i int, upper, low uint32) {
-	q := upper<<c.low() | low
-	if c.width == rawWidth {
-		c.at[i*c.stride] = math.Float32frombits(bits.RotateLeft32(q, -1))
-		return
-	}
-	c.at[i*c.stride] = float32(math.Ldexp(float64(int32(q)-1<<(c.width-1)), c.exponent))
-}
-
 // AppendBinary appends the binary form of valid factors.
 func (f *Factors) AppendBinary(to []byte) []byte {
+	all := f.measured()
 	to = append(to, factorsVersion, byte(f.Order))
 	to = binary.LittleEndian.AppendUint32(to, math.Float32bits(f.Scale))
 	to = binary.AppendUvarint(to, uint64(f.Rank))
-	all := f.components()
 	for k := range all {
 		c := &all[k]
-		c.measure()
 		to = append(to, byte(c.width))
 		if c.width != 0 && c.width != rawWidth {
 			to = binary.AppendVarint(to, int64(c.exponent))
@@ -190,18 +202,22 @@ func (f *Factors) AppendBinary(to []byte) []byte {
 			to = append(to, byte(upper))
 		}
 	}
+	return appendLow(to, all)
+}
+
+// appendLow packs the low bits of all components.
+func appendLow(to []byte, all []component) []byte {
 	var acc uint64
 	held := 0
 	for k := range all {
 		c := &all[k]
-		low := c.low()
-		if c.width == 0 || low == 0 {
+		if c.width == 0 {
 			continue
 		}
 		for i := range c.length {
 			_, v := c.split(i)
-			acc |= uint64(v) << held
-			for held += low; held >= 8; held -= 8 {
+			acc |= v << held
+			for held += c.low(); held >= 8; held -= 8 {
 				to = append(to, byte(acc))
 				acc >>= 8
 			}
@@ -211,91 +227,4 @@ func (f *Factors) AppendBinary(to []byte) []byte {
 		to = append(to, byte(acc))
 	}
 	return to
-}
-
-// ParseFactors reads the binary form of factors for a matrix of rows rows of
-// cols elements. It accepts nothing but what AppendBinary makes; memory is
-// bounded by the length of b and 16 MiB. It wraps [ErrFactors].
-func ParseFactors(b []byte, rows, cols int) (Factors, error) {
-	f, ok := parseFactors(b, rows, cols)
-	if !ok || f.Validate() != nil || !bytes.Equal(f.AppendBinary(make([]byte, 0, len(b))), b) {
-		return Factors{}, fmt.Errorf("%d bytes of factors for %d x %d: %w", len(b), rows, cols, ErrFactors)
-	}
-	return f, nil
-}
-
-func parseFactors(b []byte, rows, cols int) (f Factors, ok bool) {
-	if len(b) < 7 || b[0] != factorsVersion || rows < 1 || cols < 1 || rows > maxFactorElements || cols > maxFactorElements {
-		return f, false
-	}
-	f = Factors{Rows: rows, Cols: cols, Order: Order(b[1]), Scale: math.Float32frombits(binary.LittleEndian.Uint32(b[2:]))}
-	rank, n := binary.Uvarint(b[6:])
-	if n <= 0 || rank < 1 || rank > MaxRank || int(rank)*(rows+cols) > maxFactorElements {
-		return f, false
-	}
-	b = b[6+n:]
-	f.Rank = int(rank)
-	// Components of zeros take no bytes: an update of rank over one is bounded
-	// by what is left.
-	f.U, f.V = make([]float32, f.Rank*rows), make([]float32, f.Rank*cols)
-	all := f.components()
-	var whole, low int
-	for k := range all {
-		c := &all[k]
-		if len(b) == 0 {
-			return f, false
-		}
-		c.width, b = int(b[0]), b[1:]
-		switch {
-		case c.width == 0:
-			continue
-		case c.width == rawWidth:
-			whole += 2 * c.length
-		case c.width <= maxWidth:
-			e, n := binary.Varint(b)
-			if n <= 0 || e < -149 || e > 127 {
-				return f, false
-			}
-			c.exponent, b = int(e), b[n:]
-			whole += c.length
-		default:
-			return f, false
-		}
-		low += c.low() * c.length
-	}
-	if len(b) != whole+(low+7)/8 {
-		return f, false
-	}
-	upper, packed := b[:whole], b[whole:]
-	var acc uint64
-	held := 0
-	for k := range all {
-		c := &all[k]
-		if c.width == 0 {
-			continue
-		}
-		first := upper[:c.length]
-		upper = upper[c.length:]
-		var second []byte
-		if c.width == rawWidth {
-			second, upper = upper[:c.length], upper[c.length:]
-		}
-		bitsOfLow := c.low()
-		for i, x := range first {
-			for held < bitsOfLow {
-				acc |= uint64(packed[0]) << held
-				packed = packed[1:]
-				held += 8
-			}
-			v := uint32(acc) & (1<<bitsOfLow - 1)
-			acc >>= bitsOfLow
-			held -= bitsOfLow
-			if second != nil {
-				c.join(i, uint32(x)<<8|uint32(second[i]), v)
-			} else {
-				c.join(i, uint32(x), v)
-			}
-		}
-	}
-	return f, true
 }

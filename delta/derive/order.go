@@ -64,12 +64,13 @@ type tally struct {
 }
 
 const (
-	contexts = 32
-	exact    = 16 // differences of -16..16 are symbols of their own
-	symbols  = 2*exact + 1 + 2*64
+	exponents = 32
+	contexts  = exponents * 8
+	exact     = 16 // differences of -16..16 are symbols of their own
+	symbols   = 2*exact + 1 + 2*64
 )
 
-// add counts a difference in a context under 32.
+// add counts a difference in a context.
 func (t *tally) add(context int, d int64) {
 	t.n++
 	magnitude := uint64(max(d, -d))
@@ -111,11 +112,20 @@ func (t *tally) bits() float64 {
 }
 
 // row counts the differences of a row from its basis, in contexts of the
-// basis's exponent.
-func (t *tally) row(c codec.Class, next, basis []byte) {
+// basis's exponent and, unless rest is nil, of how far and to which side it was
+// rounded.
+func (t *tally) row(c codec.Class, next, basis []byte, rest []int8) {
 	n := len(next) / c.Width()
 	for i := range n {
-		t.add(exponentContext(c, basis, i), difference(c, next, basis, i))
+		context, d := exponentContext(c, basis, i), difference(c, next, basis, i)
+		if rest != nil {
+			distance := rest[i]
+			if distance < 0 { // mirrored: both sides teach the same counts
+				distance, d = ^distance, -d
+			}
+			context += exponents * int(distance>>4)
+		}
+		t.add(context, d)
 	}
 }
 
@@ -123,9 +133,9 @@ func (t *tally) row(c codec.Class, next, basis []byte) {
 func exponentContext(c codec.Class, row []byte, i int) int {
 	switch c {
 	case codec.F32:
-		return clampInt(int(binary.LittleEndian.Uint32(row[4*i:])>>23&0xff)-100, 0, contexts-1)
+		return clampInt(int(binary.LittleEndian.Uint32(row[4*i:])>>23&0xff)-100, 0, exponents-1)
 	case codec.BF16:
-		return clampInt(int(binary.LittleEndian.Uint16(row[2*i:])>>7&0xff)-100, 0, contexts-1)
+		return clampInt(int(binary.LittleEndian.Uint16(row[2*i:])>>7&0xff)-100, 0, exponents-1)
 	case codec.F16:
 		return int(binary.LittleEndian.Uint16(row[2*i:]) >> 10 & 31)
 	}

@@ -26,9 +26,8 @@ func (m *model) quantise(ctx context.Context) (Factors, bool, error) {
 		return Factors{}, false, err
 	}
 	best, bits := Factors{}, math.Inf(1)
-	target := m.unit / 16
 	for half := 0; half < 40; half++ { // downhill from coarse to fine by half bits
-		f := m.rounded(target * math.Exp2(float64(8-half)/2))
+		f := m.rounded(math.Exp2(-float64(half) / 2))
 		if f.Validate() != nil {
 			break
 		}
@@ -50,14 +49,14 @@ func (m *model) quantise(ctx context.Context) (Factors, bool, error) {
 func (m *model) directBits(ctx context.Context, step int) (float64, error) {
 	var t tally
 	err := eachRow(ctx, m.old, m.next, 0, step, 0, m.cols, func(_ int, a, b []byte) error {
-		t.row(m.class, b, a)
+		t.row(m.class, b, a, nil)
 		return nil
 	})
 	return t.scaled(m.rows, m.cols), err
 }
 
-// balance rotates the factors to singular vectors, u's and v's columns of equal
-// norm.
+// balance rotates the factors to the singular vectors of their product, of equal
+// norm in u and v.
 func (m *model) balance() {
 	us, vs := separate(m.u, m.rank), separate(m.v, m.rank)
 	ru, rv := orthonormalise(us), orthonormalise(vs)
@@ -69,33 +68,35 @@ func (m *model) balance() {
 	}
 	left, s, right := svd(core)
 	us, vs = combine(left, us), combine(right, vs)
-	m.u, m.v = interleave(us), interleave(vs)
 	for k := range s {
 		root := math.Sqrt(s[k])
-		for i := k; i < len(m.u); i += m.rank {
-			m.u[i] *= root
+		for i := range us[k] {
+			us[k][i] *= root
 		}
-		for i := k; i < len(m.v); i += m.rank {
-			m.v[i] *= root
+		for j := range vs[k] {
+			vs[k][j] *= root
 		}
 	}
+	m.u, m.v = interleave(us), interleave(vs)
 }
 
-// rounded returns the factors with an error of their product of about e.
+// rounded returns the factors with an error of their product of about e units.
 func (m *model) rounded(e float64) Factors {
 	f := Factors{
 		Rank: m.rank, Rows: m.rows, Cols: m.cols, Scale: 1,
-		U: make([]float32, m.rows*m.rank), V: make([]float32, m.rank*m.cols),
+		U: make([]float64, m.rows*m.rank), V: make([]float64, m.rank*m.cols),
 	}
-	e *= math.Sqrt(12 / float64(m.rank))
+	e *= m.unit * math.Sqrt(12/float64(m.rank))
 	share := float64(m.rows) / float64(m.rows+m.cols)
 	for k := range m.rank {
 		var uu, vv float64
-		for i := k; i < len(m.u); i += m.rank {
-			uu += float64(m.u[i] * m.u[i])
+		for i := range m.rows {
+			x := m.u[i*m.rank+k]
+			uu += float64(x * x)
 		}
-		for j := k; j < len(m.v); j += m.rank {
-			vv += float64(m.v[j] * m.v[j])
+		for j := range m.cols {
+			x := m.v[j*m.rank+k]
+			vv += float64(x * x)
 		}
 		stepU := e * math.Sqrt(share/(vv/float64(m.cols)))
 		stepV := e * math.Sqrt((1-share)/(uu/float64(m.rows)))
@@ -104,16 +105,17 @@ func (m *model) rounded(e float64) Factors {
 		}
 		stepV = math.Exp2(math.Round(math.Log2(stepV * stepU)))
 		for i := range m.rows {
-			f.U[i*m.rank+k] = clip24(m.u[i*m.rank+k] / stepU)
+			f.U[i*m.rank+k] = toInteger(m.u[i*m.rank+k] / stepU)
 		}
 		for j := range m.cols {
-			f.V[k*m.cols+j] = clip24(m.v[j*m.rank+k]*stepU/stepV) * float32(stepV)
+			f.V[k*m.cols+j] = toInteger(m.v[j*m.rank+k]*stepU/stepV) * stepV
 		}
 	}
 	return f
 }
 
-// clip24 rounds to an integer of 24 bits, which a float32 holds.
-func clip24(x float64) float32 {
-	return float32(max(-1<<24+1, min(1<<24-1, math.RoundToEven(x))))
+// toInteger rounds to an integer of at most 31 bits and a sign.
+func toInteger(x float64) float64 {
+	const most = 1<<31 - 1
+	return max(-most, min(most, math.RoundToEven(x)))
 }

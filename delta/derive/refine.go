@@ -27,7 +27,7 @@ func (m *model) refine(ctx context.Context) error {
 	return nil
 }
 
-const refinements = 3
+const refinements = 4
 
 // system is the normal equations of one row or column.
 type system struct{ a, b []float64 }

@@ -7,7 +7,7 @@ import (
 
 // ResidualBits returns the entropy in bits of what is left between new and the
 // basis that the factors make from old: of ordered integer differences, given
-// the exponent of the basis. It reads both matrices once. It wraps [ErrShape]
+// the exponent of the basis and what rounding took from it (AddRowRest). It reads both matrices once. It wraps [ErrShape]
 // if they do not fit the factors, and errors of ctx and reading.
 func (f *Factors) ResidualBits(ctx context.Context, old, next Matrix) (float64, error) {
 	if err := f.fits(&old, &next); err != nil {
@@ -28,10 +28,10 @@ func (f *Factors) fits(old, next *Matrix) error {
 // residual estimates ResidualBits from every step-th row.
 func (f *Factors) residual(ctx context.Context, old, next *Matrix, step int) (float64, error) {
 	var t tally
-	basis := make([]byte, rowBytes(old))
+	basis, rest := make([]byte, rowBytes(old)), make([]int8, f.Cols)
 	err := eachRow(ctx, old, next, 0, step, 0, f.Cols, func(i int, a, b []byte) error {
-		f.AddRow(i, old.Class, a, basis)
-		t.row(old.Class, b, basis)
+		f.AddRowRest(i, old.Class, a, basis, rest)
+		t.row(old.Class, b, basis, rest)
 		return nil
 	})
 	return t.scaled(f.Rows, f.Cols), err
