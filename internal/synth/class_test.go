@@ -63,6 +63,18 @@ func checkFormat(t *testing.T, file []byte, ext string) {
 	}
 }
 
+// checkTensors counts the tensors of a safetensors file.
+func checkTensors(t *testing.T, file []byte, want int) {
+	t.Helper()
+	l, err := chunker.Layout(context.Background(), bytes.NewReader(file), int64(len(file)), "x.safetensors", chunker.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(l.Tensors) != want {
+		t.Errorf("%d tensors, want %d", len(l.Tensors), want)
+	}
+}
+
 // TestTheSameBytesEverywhere pins what classes make.
 func TestTheSameBytesEverywhere(t *testing.T) {
 	source := Open(corpus.Dir(t))
