@@ -9,7 +9,6 @@ import (
 const (
 	identity   = -1
 	maxWorkers = 2 // at a time: memory
-	maxTried   = 6 // groups that an open axis is tried with
 )
 
 // Aligned says how the basis of a pair is made; see [Permutations].
@@ -128,7 +127,7 @@ func worthwhile(ctx context.Context, p Pair, f found) (found, error) {
 	}
 	best := 0
 	for i, t := range sums {
-		if t.price < sums[best].price && saves(p, sums[0], t) > 0 {
+		if t.price < sums[best].price && saves(p, sums[0], t, leastToFound) > 0 {
 			best = i
 		}
 	}

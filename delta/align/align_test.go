@@ -25,14 +25,15 @@ func TestRealNetworkReordered(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				each, all := u.recovered(t, perms, aligned)
-				t.Logf("%.4f of numbers recovered, %d permutations of %d layers, %v", all, len(perms), len(net.units)-1, time.Since(begun).Round(time.Millisecond))
-				for _, w := range worst(each, 6) {
+				_, right := u.recovered(t, perms, aligned)
+				each, all := u.wasted(perms, aligned)
+				t.Logf("%.4f of numbers recovered, %.4f of the saving lost, %d permutations of %d layers, %v", right, all, len(perms), len(net.units)-1, time.Since(begun).Round(time.Millisecond))
+				for _, w := range worst(each, 4) {
 					x := net.tensors[w]
-					t.Logf("   %.3f of %s %dx%dx%d (%d,%d) %v", each[w], x.name, x.rows, x.cols, x.block, x.rowUnits, x.colUnit, aligned[w])
+					t.Logf("   %.3f lost of %s %dx%dx%d (%d,%d) %v", each[w], x.name, x.rows, x.cols, x.block, x.rowUnits, x.colUnit, aligned[w])
 				}
-				if all < 0.93 {
-					t.Errorf("%.4f of numbers recovered, want 0.93", all)
+				if all > 0.01 {
+					t.Errorf("%.4f of what permutations save is lost, want 0.01", all)
 				}
 			})
 		}

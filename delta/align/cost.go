@@ -10,6 +10,9 @@ const (
 	costRows = 256 // sampled of a matrix, at most
 	costCols = 32  // sampled of a row, at most
 	costIn   = 16  // sampled of an element, at most
+
+	leastToFound = 4 // 1/16 bit a number that a new permutation must save
+	leastToJoin  = 1 // and one that is there already
 )
 
 // option is a basis that is tried: old units of the new rows and columns; nil
@@ -64,15 +67,15 @@ func costs(ctx context.Context, p Pair, options []option) ([]tally, error) {
 }
 
 // saves estimates what option t saves over identity, in bits of the whole
-// matrix; 0 if that is too little to be more than chance.
-func saves(p Pair, identity, t tally) int64 {
-	// A quarter of a bit a number, or a tenth of all.
-	gain := (identity.price - t.price) / max(1, t.numbers)
-	if gain < 4 && 10*(identity.price-t.price) < identity.price {
+// matrix; 0 if it is less than least in 1/16 bit a number and less than a
+// tenth of all.
+func saves(p Pair, identity, t tally, least int64) int64 {
+	gain := identity.price - t.price
+	if gain <= 0 || gain < least*t.numbers && 10*gain < identity.price {
 		return 0
 	}
 	numbers := float64(p.Old.Rows) * float64(p.Old.Cols) * float64(p.Old.Block)
-	return int64(numbers * float64(identity.price-t.price) / float64(t.numbers) / 16)
+	return int64(numbers * float64(gain) / float64(t.numbers) / 16)
 }
 
 // permutationBits is what n units' permutation takes to write down, n·log2(n)

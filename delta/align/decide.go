@@ -1,6 +1,11 @@
 package align
 
-import "context"
+import (
+	"context"
+	"slices"
+)
+
+const maxTried = 6 // groups that an axis is tried with
 
 // decide settles the groups, lets open axes try them, and gives up the groups
 // that do not pay.
@@ -48,7 +53,7 @@ func (s *state) choose(ctx context.Context, pair int, dropped []bool) (gain int6
 	p := s.pairs[pair]
 	var tried [2][]int
 	for _, a := range []side{rows, cols} {
-		tried[a] = s.candidates(s.axes[pair][a], p.Old.units(a), dropped)
+		tried[a] = s.candidates(pair, a, dropped)
 	}
 	var options []option
 	var axes [][2]int
@@ -68,23 +73,32 @@ func (s *state) choose(ctx context.Context, pair int, dropped []bool) (gain int6
 	}
 	best := 0
 	for i, t := range sums {
-		if t.price < sums[best].price && saves(p, sums[0], t) > 0 {
+		if t.price < sums[best].price && saves(p, sums[0], t, leastToJoin) > 0 {
 			best = i
 		}
 	}
 	s.axes[pair] = axes[best]
-	return saves(p, sums[0], sums[best]), nil
+	return saves(p, sums[0], sums[best], leastToJoin), nil
 }
 
-// candidates are identity, what an axis has, and other groups of its length.
-func (s *state) candidates(has, n int, dropped []bool) []int {
+// candidates are identity, what an axis has, and other groups of its length,
+// those first that occur in near pairs.
+func (s *state) candidates(pair int, a side, dropped []bool) []int {
+	n := s.pairs[pair].Old.units(a)
 	list := []int{identity}
-	if has != identity && !dropped[has] && s.groups[has].perm != nil {
-		list = append(list, has)
-	}
-	for _, g := range s.groups.of(n, maxTried) {
-		if g != has && !dropped[g] && s.groups[g].perm != nil {
+	offer := func(g int) {
+		if g != identity && len(list) <= maxTried && !dropped[g] && s.groups[g].perm != nil &&
+			len(s.groups[g].perm) == n && !slices.Contains(list, g) {
 			list = append(list, g)
+		}
+	}
+	offer(s.axes[pair][a])
+	for away := 0; away < len(s.pairs) && len(list) <= maxTried; away++ {
+		for _, near := range []int{pair - away, pair + away} {
+			if near >= 0 && near < len(s.pairs) {
+				offer(s.axes[near][rows])
+				offer(s.axes[near][cols])
+			}
 		}
 	}
 	return list

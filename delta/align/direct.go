@@ -102,35 +102,3 @@ func directPoints(ctx context.Context, p Pair, a side, given *match, dims int) (
 	level(old, now)
 	return old, now, nil
 }
-
-// byDistance matches points that are each other's nearest; those are sure
-// that are clearly nearer than the next.
-func byDistance(ctx context.Context, old, now points) (*match, error) {
-	ofNew, ofOld, err := nearest(ctx, old, now)
-	if err != nil {
-		return nil, err
-	}
-	m := newMatch(now.len())
-	ratio := clearRatio(old.dims)
-	for i, n := range ofNew {
-		if n.index < 0 || ofOld[n.index].index != int32(i) || n.first >= 0.9 {
-			continue
-		}
-		m.to[i] = n.index
-		m.sure[i] = n.first < ratio*min(n.second, ofOld[n.index].second)
-	}
-	return m, nil
-}
-
-// clearRatio is what a nearest point's distance must be below, as a part of
-// the next one's. Strangers are about equally far in many dimensions, and in
-// few one comes near by chance.
-func clearRatio(dims int) float32 {
-	switch {
-	case dims >= 64:
-		return 0.8
-	case dims >= 16:
-		return 0.6
-	}
-	return 0.3
-}

@@ -61,13 +61,3 @@ func (m *match) learn(o *match) {
 		m.to[i], m.sure[i], owner[t] = t, true, int32(i)+1
 	}
 }
-
-// of returns the indices of up to limit groups of n units, the lowest first.
-func (gs groups) of(n, limit int) (found []int) {
-	for i, g := range gs {
-		if len(g.match.to) == n && len(found) < limit {
-			found = append(found, i)
-		}
-	}
-	return found
-}

@@ -41,6 +41,16 @@ func (m *match) sures() (n int) {
 	return n
 }
 
+// known counts units that have a match.
+func (m *match) known() (n int) {
+	for _, t := range m.to {
+		if t >= 0 {
+			n++
+		}
+	}
+	return n
+}
+
 // trusted says whether enough units are sure to start from: an eighth, or 32.
 func (m *match) trusted() bool { n := m.sures(); return n > 0 && n >= min(32, (len(m.to)+7)/8) }
 

@@ -302,9 +302,60 @@ func checkPerms(tb testing.TB, pairs []align.Pair, perms [][]uint32, aligned []a
 	}
 }
 
-// worst returns the indices of the tensors that were recovered least.
+// worst returns the indices of the tensors of which most is lost.
 func worst(each []float64, n int) []int {
 	order := inOrder(len(each))
-	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(each[a], each[b]) })
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(each[b], each[a]) })
 	return order[:min(n, len(order))]
+}
+
+// wasted returns how much of what permutations could save is lost: 0 if the basis
+// is as near to the new numbers as that which they were made from, 1 if it is
+// no nearer than the old tensors in place.
+func (u *update) wasted(perms [][]uint32, aligned []align.Aligned) (each []float64, all float64) {
+	var lost, could float64
+	for p, a := range aligned {
+		m := u.pairs[p].Old
+		w := m.Class.Width()
+		var sum [3]float64 // in place, by truth, by the result
+		for i := range m.Rows {
+			for j := range m.Cols {
+				from := [3][2]int{{i, j}, {u.truth[p][0][i], u.truth[p][1][j]}, {i, j}}
+				if a.Row >= 0 {
+					from[2][0] = int(perms[a.Row][i])
+				}
+				if a.Col >= 0 {
+					from[2][1] = int(perms[a.Col][j])
+				}
+				for k := range m.Block {
+					now := u.now[int(m.Offset)+((i*m.Cols+j)*m.Block+k)*w:][:w]
+					for b, f := range from {
+						sum[b] += bitsApart(u.old[int(m.Offset)+((f[0]*m.Cols+f[1])*m.Block+k)*w:][:w], now, m.Class)
+					}
+				}
+			}
+		}
+		l, c := sum[2]-sum[1], max(1, sum[0]-sum[1])
+		each = append(each, l/c)
+		lost, could = lost+l, could+c
+	}
+	return each, lost / could
+}
+
+// bitsApart is what a difference of numbers costs, roughly.
+func bitsApart(a, b []byte, c codec.Class) float64 {
+	in := func(d []byte) float64 {
+		v, top := uint64(0), uint64(1)<<(8*len(d)-1)
+		for i, x := range d {
+			v |= uint64(x) << (8 * i)
+		}
+		switch {
+		case v < top:
+			return float64(v)
+		case c == codec.Int8 || c == codec.I16:
+			return float64(v) - 2*float64(top)
+		}
+		return -float64(v - top)
+	}
+	return math.Log2(1 + math.Abs(in(a)-in(b)))
 }

@@ -1,9 +1,6 @@
 package align
 
-import (
-	"context"
-	"math"
-)
+import "math"
 
 // points are units as vectors: point i is v[i·dims:][:dims].
 type points struct {
@@ -59,60 +56,6 @@ func (p points) lengths() []float32 {
 		l[i] /= 2
 	}
 	return l
-}
-
-// neighbour is the nearest points of one: how far, from 0 for equal to 2 for
-// opposite, in units of both points' squared lengths.
-type neighbour struct {
-	index         int32 // -1: none
-	first, second float32
-}
-
-var nobody = neighbour{index: -1, first: math.MaxFloat32, second: math.MaxFloat32}
-
-func (n *neighbour) offer(index int32, distance float32) {
-	if distance < n.first {
-		n.index, n.first, n.second = index, distance, n.first
-	} else if distance < n.second {
-		n.second = distance
-	}
-}
-
-// nearest finds each new point's nearest old ones and each old point's nearest
-// new ones. Of equal distances the lowest index is nearer.
-func nearest(ctx context.Context, old, now points) (ofNew, ofOld []neighbour, err error) {
-	ofNew, ofOld = make([]neighbour, now.len()), make([]neighbour, old.len())
-	for i := range ofNew {
-		ofNew[i] = nobody
-	}
-	for i := range ofOld {
-		ofOld[i] = nobody
-	}
-	lo, ln := old.lengths(), now.lengths()
-	var dots [4]float32
-	for i := range ofNew {
-		if i%64 == 0 && ctx.Err() != nil {
-			return nil, nil, ctx.Err()
-		}
-		x, best := now.at(i), ofNew[i]
-		for j := 0; j < len(ofOld); j += 4 {
-			n := min(4, len(ofOld)-j)
-			if n == 4 {
-				dot4(&dots, x, old.v[j*old.dims:][:4*old.dims])
-			} else {
-				for k := range n {
-					dots[k] = dot(x, old.at(j+k))
-				}
-			}
-			for k := range n {
-				d := apart(dots[k], ln[i], lo[j+k])
-				best.offer(int32(j+k), d)
-				ofOld[j+k].offer(int32(i), d)
-			}
-		}
-		ofNew[i] = best
-	}
-	return ofNew, ofOld, nil
 }
 
 // apart is |a-b|² ÷ (|a|²+|b|²) of points with this product and these halves

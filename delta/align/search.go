@@ -2,6 +2,9 @@ package align
 
 import "context"
 
+// fewNumbers is how many numbers of a unit say who it is, even in 8 bits.
+const fewNumbers = 16
+
 // found are the matches of a pair's rows and columns; nil where nothing is
 // known.
 type found [2]*match
@@ -15,7 +18,10 @@ func search(ctx context.Context, p Pair) (found, error) {
 	if err != nil {
 		return f, err
 	}
-	if !f.trusted() && p.Old.Cols*p.Old.Block > 1 {
+	if p.Old.Cols*p.Old.Block == 1 || p.Old.Rows*p.Old.Block == 1 {
+		return f, nil // a vector: one number of a unit alone says nothing if it is not the same
+	}
+	if !f.trusted() {
 		if f, err = assuming(ctx, p, found{inOrder(p.Old.Rows), inOrder(p.Old.Cols)}); err != nil {
 			return f, err
 		}
@@ -41,7 +47,14 @@ func byKeys(ctx context.Context, p Pair) (f found, err error) {
 	if err != nil {
 		return f, err
 	}
-	return found{byKey(old[rows], now[rows]), byKey(old[cols], now[cols])}, nil
+	for _, a := range []side{rows, cols} {
+		m := byKey(old[a], now[a])
+		if p.Old.units(a.other())*p.Old.Block < fewNumbers && 10*m.known() < 9*len(m.to) {
+			m = nil // units of few numbers may be equal by chance
+		}
+		f[a] = m
+	}
+	return f, nil
 }
 
 // assuming matches each axis as if the other's match were as given.

@@ -1,6 +1,9 @@
 package align
 
-import "context"
+import (
+	"context"
+	"slices"
+)
 
 const (
 	witnesses   = 8  // tensors that are asked for a group's unsure units
@@ -8,22 +11,21 @@ const (
 )
 
 // settle decides a group's unsure units by all of its tensors together: equal
-// rows of one, such as zeros, are unequal columns of the next.
+// rows of one, such as zeros, are unequal columns of the next. Units that are
+// sure but fit badly are decided anew.
 func (s *state) settle(ctx context.Context, at int) error {
 	g := s.groups[at]
+	old, now, err := s.testimony(ctx, at)
+	if err != nil {
+		return err
+	}
+	g.match.doubt(old, now)
 	for range 3 {
 		oldOpen, newOpen := g.match.open()
 		if len(newOpen) == 0 {
 			break
 		}
-		old, now, err := s.testimony(ctx, at, oldOpen, newOpen)
-		if err != nil {
-			return err
-		}
-		if old.dims == 0 {
-			break
-		}
-		m, err := byDistance(ctx, old, now)
+		m, err := byDistance(ctx, old.pick(oldOpen), now.pick(newOpen))
 		if err != nil {
 			return err
 		}
@@ -33,6 +35,29 @@ func (s *state) settle(ctx context.Context, at int) error {
 	}
 	g.perm = g.match.settled()
 	return nil
+}
+
+// doubt makes unsure the units that are much farther from their old ones than
+// most.
+func (m *match) doubt(old, now points) {
+	lo, ln := old.lengths(), now.lengths()
+	var far []float32
+	of := make([]float32, len(m.to))
+	for i, sure := range m.sure {
+		if sure {
+			t := m.to[i]
+			of[i] = apart(dot(now.at(i), old.at(int(t))), ln[i], lo[t])
+			far = append(far, of[i])
+		}
+	}
+	if len(far) == 0 {
+		return
+	}
+	slices.Sort(far)
+	limit := max(0.01, 4*far[len(far)/2])
+	for i := range m.sure {
+		m.sure[i] = m.sure[i] && of[i] <= limit
+	}
 }
 
 // adopt replaces what is open by m, a match of the open units, and says
@@ -49,10 +74,10 @@ func (m *match) adopt(open *match, old, now []int32) (progress bool) {
 	return progress
 }
 
-// testimony reads numbers of the open units from the tensors of a group.
-func (s *state) testimony(ctx context.Context, at int, oldOpen, newOpen []int32) (old, now points, err error) {
+// testimony reads numbers of a group's units from its tensors.
+func (s *state) testimony(ctx context.Context, at int) (old, now points, err error) {
 	var olds, nows []points
-	dims := min(witnessDims, max(1, maxFloats/len(newOpen)/witnesses))
+	dims := max(1, min(witnessDims, maxFloats/len(s.groups[at].match.to)/witnesses))
 	for p := range s.pairs {
 		for _, a := range []side{rows, cols} {
 			if s.axes[p][a] != at || len(olds) == witnesses {
@@ -62,7 +87,7 @@ func (s *state) testimony(ctx context.Context, at int, oldOpen, newOpen []int32)
 			if err != nil {
 				return old, now, err
 			}
-			olds, nows = append(olds, o.pick(oldOpen)), append(nows, n.pick(newOpen))
+			olds, nows = append(olds, o), append(nows, n)
 		}
 	}
 	return beside(olds), beside(nows), nil

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"slices"
-	"sort"
 
 	"github.com/dunlin-mesh/dunlin/codec"
 )
@@ -13,6 +12,7 @@ const (
 	sketchDims   = 128 // of a unit, at most
 	sketchPlaces = 16  // in an element that are told apart, at most
 	sketchSample = 1 << 12
+	sketchCells  = 1 << 10 // of the table that finds a mark
 )
 
 // sketcher turns a unit into the distribution of its numbers, whatever the
@@ -24,6 +24,8 @@ type sketcher struct {
 	places int       // of an element that have marks of their own counts
 	marks  []float32 // rising, at least 2
 	dims   int       // places · marks
+	scale  float64   // cells per unit of value above the first mark
+	cells  []uint8   // mark at or below the start of each cell
 }
 
 // bySketch matches units of alike distributions.
@@ -80,13 +82,42 @@ func newSketcher(m *Matrix) (*sketcher, error) {
 	if len(s.marks) < 2 {
 		return nil, nil
 	}
+	first, last := float64(s.marks[0]), float64(s.marks[len(s.marks)-1])
+	s.scale = sketchCells / (last - first)
+	s.cells = make([]uint8, sketchCells)
+	for c, k := 0, 0; c < sketchCells; c++ {
+		for k < len(s.marks)-2 && float64((float64(s.marks[k+1])-first)*s.scale) <= float64(c) {
+			k++
+		}
+		s.cells[c] = uint8(k)
+	}
 	return s, nil
+}
+
+// between returns the mark at or below v and how far v is on the way to the
+// next one, 0 to 1; beyond the ends it is at the end.
+func (s *sketcher) between(v float32) (mark int, part float32) {
+	last := len(s.marks) - 1
+	if v <= s.marks[0] {
+		return 0, 0
+	}
+	if v >= s.marks[last] {
+		return last - 1, 1
+	}
+	cell := int(float64((float64(v) - float64(s.marks[0])) * s.scale))
+	mark = int(s.cells[min(cell, sketchCells-1)])
+	for mark < last-1 && s.marks[mark+1] <= v {
+		mark++
+	}
+	for s.marks[mark] > v { // rounding
+		mark--
+	}
+	return mark, (v - s.marks[mark]) / (s.marks[mark+1] - s.marks[mark])
 }
 
 // sketch reads the whole matrix.
 func (s *sketcher) sketch(ctx context.Context, m *Matrix) (of [2]points, err error) {
 	of = [2]points{newPoints(m.Rows, s.dims), newPoints(m.Cols, s.dims)}
-	last := len(s.marks) - 1
 	err = m.eachRow(ctx, func(i int, data []byte) {
 		row, at := of[rows].at(i), 0
 		for j := range m.Cols {
@@ -94,24 +125,12 @@ func (s *sketcher) sketch(ctx context.Context, m *Matrix) (of [2]points, err err
 			for k := range m.Block {
 				v := valueAt(data, at, s.class)
 				at++
-				base := k % s.places * len(s.marks)
-				// The marks that v lies between; beyond the ends, the end counts.
-				above := sort.Search(len(s.marks), func(x int) bool { return s.marks[x] > v })
-				switch above {
-				case 0:
-					row[base]++
-					col[base]++
-				case last + 1:
-					row[base+last]++
-					col[base+last]++
-				default:
-					lo, hi := s.marks[above-1], s.marks[above]
-					part := (v - lo) / (hi - lo)
-					row[base+above-1] += 1 - part
-					row[base+above] += part
-					col[base+above-1] += 1 - part
-					col[base+above] += part
-				}
+				mark, part := s.between(v)
+				mark += k % s.places * len(s.marks)
+				row[mark] += 1 - part
+				row[mark+1] += part
+				col[mark] += 1 - part
+				col[mark+1] += part
 			}
 		}
 	})
