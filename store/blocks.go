@@ -89,6 +89,7 @@ func (s *Store) readBlock(c manifest.CID) ([]byte, error) {
 	name := blockName(c)
 	data, err := s.dir.readFile(name, manifest.MaxBlockBytes)
 	if errors.Is(err, fs.ErrNotExist) {
+		s.manifests.drop(c)
 		return nil, fmt.Errorf("block %s: %w", c, ErrNotHeld)
 	}
 	if err == nil {
@@ -97,6 +98,7 @@ func (s *Store) readBlock(c manifest.CID) ([]byte, error) {
 		return nil, fmt.Errorf("block %s: %w", c, err)
 	}
 	if err != nil {
+		s.manifests.drop(c)
 		s.log.Warn("removed a rotten block", slog.String("block", c.String()), slog.Any("err", err))
 		if err := s.dir.root.RemoveAll(name); err != nil {
 			return nil, fmt.Errorf("block %s: %w: %w", c, ErrCorrupt, err)
@@ -106,16 +108,16 @@ func (s *Store) readBlock(c manifest.CID) ([]byte, error) {
 	return data, nil
 }
 
-// structured reads a dag-cbor block into v.
-func (s *Store) structured(c manifest.CID, v manifest.Validator) error {
+// structured reads a dag-cbor block into v and returns its length.
+func (s *Store) structured(c manifest.CID, v manifest.Validator) (int, error) {
 	data, err := s.readBlock(c)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	if err := manifest.Decode(data, v); err != nil {
-		return fmt.Errorf("block %s: %w", c, err)
+		return 0, fmt.Errorf("block %s: %w", c, err)
 	}
-	return nil
+	return len(data), nil
 }
 
 // touchBlock makes a block look new, so that GC leaves it alone for a while; a

@@ -74,13 +74,33 @@ func withExtras(m *manifest.Manifest, variants []string) []string {
 // model.
 func (s *Store) manifestOf(r Release) (*manifest.Manifest, error) {
 	m := &manifest.Manifest{}
-	if err := s.structured(r.Manifest, m); err != nil {
+	if _, err := s.structured(r.Manifest, m); err != nil {
 		return nil, err
 	}
-	if m.Model != r.Model {
-		return nil, fmt.Errorf("manifest %s is of model %s, not %s: %w", r.Manifest, m.Model, r.Model, ErrMismatch)
+	return m, isOf(m, r)
+}
+
+// knownManifest is manifestOf for a release that is here: from memory, if the
+// block was read before. It is not to be changed.
+func (s *Store) knownManifest(r Release) (*manifest.Manifest, error) {
+	m, drops := s.manifests.get(r.Manifest)
+	if m != nil {
+		return m, isOf(m, r)
 	}
-	return m, nil
+	m = &manifest.Manifest{}
+	size, err := s.structured(r.Manifest, m)
+	if err != nil {
+		return nil, err
+	}
+	s.manifests.put(r.Manifest, m, size, drops)
+	return m, isOf(m, r)
+}
+
+func isOf(m *manifest.Manifest, r Release) error {
+	if m.Model != r.Model {
+		return fmt.Errorf("manifest %s is of model %s, not %s: %w", r.Manifest, m.Model, r.Model, ErrMismatch)
+	}
+	return nil
 }
 
 // recordFor returns what is to be written for r: what is known already, or a

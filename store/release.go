@@ -26,7 +26,7 @@ func (s *Store) Releases() ([]ReleaseState, error) {
 	out := make([]ReleaseState, 0, len(recs))
 	for _, rec := range recs {
 		state := ReleaseState{Release: rec.Release, Pins: slices.Clone(rec.Pins), Variants: []VariantState{}}
-		m, err := s.manifestOf(rec.Release)
+		m, err := s.knownManifest(rec.Release)
 		if err != nil && !errors.Is(err, ErrNotHeld) {
 			return nil, fmt.Errorf("store: list %s: %w", rec.Release, err)
 		}
@@ -79,7 +79,7 @@ func (s *Store) known(m manifest.CID, variant string) (*releaseRecord, []target,
 	if _, ok := rec.variant(variant); !ok {
 		return nil, nil, fmt.Errorf("store: variant %.80q of %s: %w: begin it first", variant, rec.Release, ErrNotHeld)
 	}
-	mf, err := s.manifestOf(rec.Release)
+	mf, err := s.knownManifest(rec.Release)
 	if err != nil {
 		return nil, nil, fmt.Errorf("store: %s: %w", rec.Release, err)
 	}
@@ -102,7 +102,7 @@ func (s *Store) Complete(m manifest.CID, variant string) (bool, error) {
 	if _, ok := rec.variant(variant); !ok {
 		return false, nil
 	}
-	mf, err := s.manifestOf(rec.Release)
+	mf, err := s.knownManifest(rec.Release)
 	if err != nil {
 		return false, fmt.Errorf("store: %s: %w", rec.Release, err)
 	}

@@ -62,6 +62,7 @@ func (s *Store) remove(rec *releaseRecord) error {
 	delete(s.releases, m)
 	delete(s.folders, rec.Dir)
 	s.mu.Unlock()
+	s.manifests.drop(m)
 	return s.finishRemoval(m, rec.Dir)
 }
 

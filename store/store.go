@@ -61,6 +61,8 @@ type Store struct {
 	busy     map[manifest.CID]int // releases that calls under way work on
 	files    fileCache
 
+	manifests manifests // has its own lock, below all of these
+
 	commits  committer
 	loopDone sync.WaitGroup // the commit loop
 }
