@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 
 	"github.com/dunlin-mesh/dunlin/manifest"
 	"github.com/dunlin-mesh/dunlin/store"
@@ -41,6 +42,27 @@ func (n *Node) clearWants(wants map[manifest.CID]want, workers map[manifest.CID]
 		}
 		if err := n.store.ClearWant(r.Manifest); err != nil {
 			n.log.Warn("release stays wanted", slog.String("release", r.String()), slog.Any("error", err))
+		}
+	}
+}
+
+// dropRevoked lets go of releases that are kept to go back to and that their
+// publisher took back. What serves stays until something safe replaces it.
+func (n *Node) dropRevoked() {
+	releases, err := n.store.Releases()
+	if err != nil {
+		n.log.Warn("store does not say what it holds", slog.Any("error", err))
+	}
+	for _, r := range releases {
+		if !slices.Contains(r.Pins, store.PinPrevious) || !n.revoked(r.Release) {
+			continue
+		}
+		err := n.store.Unpin(r.Manifest, store.PinPrevious)
+		if err == nil {
+			err = n.removeUnpinned(r.Model)
+		}
+		if err != nil {
+			n.log.Warn("release that was taken back still takes room", slog.String("release", r.String()), slog.Any("error", err))
 		}
 	}
 }

@@ -79,6 +79,42 @@ func TestRevocation(t *testing.T) {
 	}
 }
 
+// The release to go back to is let go of as soon as its publisher takes it back,
+// not only with the next update, and nothing goes back to it; what serves stays.
+func TestRevokedIsNoWayBack(t *testing.T) {
+	t.Parallel()
+	p, root := publisher(t)
+	engine := &fakeEngine{}
+	f := neighbour(t, p, root, engine, nil)
+	must[api.Rules](t, f, "follow", api.RulesRequest{Models: []string{vad}})
+	for _, version := range []string{"1.0", "2.0"} {
+		publish(t, p, vad, version, "vad.onnx", onnx(version, version[0]))
+		arrive(t, f, vad, version)
+	}
+	if held := releasesOf(t, f); len(held) != 2 {
+		t.Fatalf("holds %v", held)
+	}
+	gone := f.log.expect("older release removed")
+	must[api.PublishResult](t, p, "publish", api.PublishRequest{ // the same bytes, said anew
+		Path: fileOf(t, "vad.onnx", onnx("2.0", '2')), Model: vad, Version: "2.0", MinSafeSequence: 2,
+	})
+	select {
+	case <-gone:
+	case <-time.After(patience):
+		t.Fatal("1.0 stays")
+	}
+	if held := releasesOf(t, f); len(held) != 1 || held[0].Version != "2.0" {
+		t.Errorf("holds %v", held)
+	}
+	if now := f.model(t, vad); !now.Serving || now.Active.Version != "2.0" || now.Previous != nil {
+		t.Errorf("says %+v", now)
+	}
+	want := want{Release: releasesOf(t, f)[0].Release}
+	if back, err := f.node.previous(want.Release); err != nil || back.Defined() {
+		t.Errorf("would go back to %s, %v", back, err)
+	}
+}
+
 // A revoked release that has rotted is not fetched again.
 func TestRevokedIsNotRepaired(t *testing.T) {
 	t.Parallel()

@@ -60,6 +60,7 @@ type Node struct {
 	restored   bool          // all of it was; owned by whoever has put the token
 	publishing sync.Mutex    // one release is made at a time
 	retries    *retries
+	believes   atomic.Bool   // what publishers say has changed since the last look for revoked releases
 	wake       chan struct{} // buffered: something changed that may be worth a look
 	ask        chan struct{} // buffered: peers may know what this node did not want to know before
 	net        atomic.Pointer[online]
@@ -132,6 +133,7 @@ func Open(o Options) (_ *Node, err error) {
 	if err != nil {
 		return nil, err
 	}
+	n.believes.Store(true) // since an earlier process looked
 	n.metrics = newMetrics(n)
 	return n, nil
 }
@@ -209,7 +211,7 @@ func (n *Node) Run(ctx context.Context) (err error) {
 	}
 	net.gossip, err = gossip.New(gossip.Config{
 		Host: h, Mesh: n.config.Mesh, Preset: gossip.Preset(n.config.Preset), State: n.trust, Logger: n.log,
-		OnChange: func(trust.Fingerprint) { n.poke(); n.board.touch() },
+		OnChange: func(trust.Fingerprint) { n.heard() },
 	})
 	if err != nil {
 		return err
@@ -262,6 +264,14 @@ func (n *Node) newFinder(h host.Host) (*finder, error) {
 
 // poke makes the node look again at what it wants.
 func (n *Node) poke() { signal(n.wake) }
+
+// heard makes the node look again at everything, since a publisher said
+// something new.
+func (n *Node) heard() {
+	n.believes.Store(true)
+	n.poke()
+	n.board.touch()
+}
 
 // askPeers reconciles with every connected peer whenever a publisher has been
 // pinned: at their last contact this node did not ask about it.

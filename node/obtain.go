@@ -19,6 +19,7 @@ import (
 var (
 	errWrongModel = errors.New("manifest is of another model")
 	errNoVariant  = errors.New("no variant fits this machine")
+	errRevoked    = errors.New("its publisher took it back")
 )
 
 // obtain brings the release here and, if it is followed and can run, makes it
@@ -242,10 +243,11 @@ func (n *Node) keep(w want) error {
 }
 
 // previous returns the release to go back to from r: what the runtime served
-// before or, where nothing serves, the newest complete release before r.
+// before or, where nothing serves, the newest complete release before r. There
+// is no way back to what its publisher took back.
 func (n *Node) previous(r store.Release) (manifest.CID, error) {
 	if status, ok := n.activation(r.Model); ok && status.Recorded != nil {
-		if status.Previous == nil {
+		if status.Previous == nil || n.wayBackRevoked(status.Previous) {
 			return manifest.CID{}, nil
 		}
 		return manifest.ParseCID(status.Previous.Release)
@@ -256,7 +258,7 @@ func (n *Node) previous(r store.Release) (manifest.CID, error) {
 	}
 	var before manifest.CID
 	for _, have := range releases { // in order of sequence
-		if have.Model == r.Model && have.Sequence < r.Sequence && have.Manifest != r.Manifest && whole(have) {
+		if have.Model == r.Model && have.Sequence < r.Sequence && have.Manifest != r.Manifest && whole(have) && !n.revoked(have.Release) {
 			before = have.Manifest
 		}
 	}
@@ -328,6 +330,9 @@ func (n *Node) restore(ctx context.Context) {
 		c, err := manifest.ParseCID(r.Release)
 		if err != nil {
 			return modelrt.Candidate{}, err
+		}
+		if n.wayBackRevoked(&r) {
+			return modelrt.Candidate{}, fmt.Errorf("%s@%s: %w", r.Model, r.Version, errRevoked)
 		}
 		return n.candidate(store.Release{Model: manifest.Model(r.Model), Version: r.Version, Sequence: r.Sequence, Manifest: c}, r.Variant)
 	})

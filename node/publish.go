@@ -126,8 +126,7 @@ func (n *Node) announce(ctx context.Context, signer *trust.Signer, parts []*part
 			return err
 		}
 	}
-	n.poke()
-	n.board.touch()
+	n.heard()
 	net, err := n.running()
 	if err != nil {
 		return nil // whoever this node meets once it is up learns of it then

@@ -45,6 +45,7 @@ type outcome struct {
 //	and each pinned release that has lost chunks:
 //	    is here, whole, verified, and active if it can be:  nothing to do
 //	    otherwise: one worker obtains it, until it is no longer wanted
+//	what its publisher took back is not kept to go back to
 //	looked at again: at start, after each change of trust or rules, after each
 //	    outcome, when a chunk turned out rotten, when a failed one may be tried
 //
@@ -67,6 +68,9 @@ func (n *Node) keepWanted(ctx context.Context, net *online) error {
 			}
 		}
 		n.clearWants(wants, workers)
+		if n.believes.Swap(false) {
+			n.dropRevoked()
+		}
 		ready, next := n.ready(wants, workers, time.Now())
 		room := min(maxWorkers-len(workers), len(ready))
 		if room < len(ready) {

@@ -108,7 +108,10 @@ func (n *Node) describeModel(m manifest.Model, held []store.ReleaseState) api.Mo
 		if why := quarantined(status, latest.Manifest); known && why != nil && out.State != api.StateFetching {
 			out.State, out.Reason = api.StateFailed, why.Error()
 		}
-		out.Active, out.Previous = describeRecord(status.Recorded), describeRecord(status.Previous)
+		out.Active = describeRecord(status.Recorded)
+		if status.Previous != nil && !n.wayBackRevoked(status.Previous) {
+			out.Previous = describeRecord(status.Previous)
+		}
 		out.Serving = status.Active != nil
 	}
 	return out

@@ -91,6 +91,17 @@ func (n *Node) revoked(r store.Release) bool {
 	return ok && known.Manifest == r.Manifest && known.Revoked
 }
 
+// wayBackRevoked says whether r, which the runtime knows, is not what it has
+// active, and was taken back: it must not become active.
+func (n *Node) wayBackRevoked(r *modelrt.Release) bool {
+	model := manifest.Model(r.Model)
+	if status, ok := n.activation(model); ok && status.Recorded != nil && status.Recorded.Same(*r) {
+		return false
+	}
+	known, ok := n.trust.Release(model, r.Version)
+	return ok && known.Manifest.String() == r.Release && known.Revoked
+}
+
 // whole says whether every begun variant of r is complete. A release whose
 // manifest was lost has none.
 func whole(r store.ReleaseState) bool {
