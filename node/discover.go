@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/event"
@@ -67,7 +68,8 @@ func (f *finder) run(ctx context.Context) error {
 		}
 	}
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return f.redial(ctx, found, lost) })
+	group.Go(func() error { return f.redial(ctx, lost) })
+	group.Go(func() error { return f.greet(ctx, found) })
 	group.Go(func() error { return f.keepBook(ctx, events.Out(), lost) })
 	err = group.Wait()
 	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
@@ -118,11 +120,44 @@ func (f *finder) keepBook(ctx context.Context, events <-chan any, lost chan<- st
 	}
 }
 
+// greet dials peers that mDNS finds, at once and a few at a time, so that one
+// that does not answer keeps nobody else waiting. It returns when every dial has
+// ended.
+func (f *finder) greet(ctx context.Context, found <-chan peer.AddrInfo) error {
+	var mu sync.Mutex
+	dialling := make(map[peer.ID]bool) // mu
+	var dials errgroup.Group
+	dials.SetLimit(parallelDials)
+	for {
+		select {
+		case <-ctx.Done():
+			return errors.Join(dials.Wait(), ctx.Err())
+		case p := <-found:
+			mu.Lock()
+			busy := dialling[p.ID]
+			mu.Unlock()
+			if busy || p.ID == f.host.ID() || f.host.Network().Connectedness(p.ID) == network.Connected {
+				continue
+			}
+			mu.Lock()
+			dialling[p.ID] = true
+			mu.Unlock()
+			dials.Go(func() error {
+				f.dial(ctx, p)
+				mu.Lock()
+				defer mu.Unlock()
+				delete(dialling, p.ID)
+				return nil
+			})
+		}
+	}
+}
+
 // redial tries every known peer that is not connected, again and again with
-// growing waits; peers that mDNS finds are tried at once. A wait starts anew
-// only after a connection that outlasted it, so that a peer which takes
-// connections and drops them is not dialled in a tight loop.
-func (f *finder) redial(ctx context.Context, found <-chan peer.AddrInfo, lost <-chan struct{}) error {
+// growing waits. A wait starts anew only after a connection that outlasted it,
+// so that a peer which takes connections and drops them is not dialled in a
+// tight loop.
+func (f *finder) redial(ctx context.Context, lost <-chan struct{}) error {
 	waits := make(map[peer.ID]*backoff)
 	for {
 		now := time.Now()
@@ -162,11 +197,6 @@ func (f *finder) redial(ctx context.Context, found <-chan peer.AddrInfo, lost <-
 		case <-ctx.Done():
 			timer.Stop()
 			return ctx.Err()
-		case p := <-found:
-			timer.Stop()
-			if p.ID != f.host.ID() && f.host.Network().Connectedness(p.ID) != network.Connected {
-				f.dial(ctx, p)
-			}
 		case <-lost:
 			timer.Stop()
 		case <-timer.C:

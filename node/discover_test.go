@@ -3,6 +3,8 @@ package node
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -13,8 +15,8 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 )
 
-// dialledHost is the part of a host that redial uses. It notes when each peer
-// was dialled.
+// dialledHost is the part of a host that finder uses. It notes when each peer
+// was dialled. One whose ID begins with "mute" never answers.
 type dialledHost struct {
 	host.Host
 	self peer.ID
@@ -44,11 +46,16 @@ func (h *dialledHost) connectedness(p peer.ID) network.Connectedness {
 	return network.NotConnected
 }
 
-func (h *dialledHost) Connect(_ context.Context, p peer.AddrInfo) error {
+func (h *dialledHost) Connect(ctx context.Context, p peer.AddrInfo) error {
 	h.mu.Lock()
-	defer h.mu.Unlock()
 	h.dials[p.ID] = append(h.dials[p.ID], time.Now())
-	return h.answer(p.ID)
+	answer := h.answer
+	h.mu.Unlock()
+	if strings.HasPrefix(string(p.ID), "mute") {
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	return answer(p.ID)
 }
 
 func (h *dialledHost) link(p peer.ID, up bool) {
@@ -63,7 +70,7 @@ func (h *dialledHost) count(p peer.ID) int {
 	return len(h.dials[p])
 }
 
-// seek runs redial in virtual time, with one bootstrap node, while test looks on.
+// seek runs redial and greet in virtual time, with one bootstrap node, while test looks on.
 func seek(t *testing.T, test func(h *dialledHost, p peer.ID, found chan<- peer.AddrInfo, lost chan<- struct{})) {
 	p, book := newID(t), openBook(t.TempDir(), discard)
 	synctest.Test(t, func(t *testing.T) {
@@ -73,11 +80,16 @@ func seek(t *testing.T, test func(h *dialledHost, p peer.ID, found chan<- peer.A
 		found, lost := make(chan peer.AddrInfo), make(chan struct{}, 1)
 		ctx, cancel := context.WithCancel(t.Context())
 		var group sync.WaitGroup
-		group.Go(func() {
-			if err := f.redial(ctx, found, lost); !errors.Is(err, context.Canceled) {
-				t.Errorf("redial ended with %v", err)
-			}
-		})
+		for name, run := range map[string]func() error{
+			"redial": func() error { return f.redial(ctx, lost) },
+			"greet":  func() error { return f.greet(ctx, found) },
+		} {
+			group.Go(func() {
+				if err := run(); !errors.Is(err, context.Canceled) {
+					t.Errorf("%s ended with %v", name, err)
+				}
+			})
+		}
 		synctest.Wait()
 		test(h, p, found, lost)
 		if h.count(h.self) != 0 {
@@ -146,6 +158,46 @@ func TestFoundIsDialled(t *testing.T) {
 		synctest.Wait()
 		if h.count(near) != 1 || h.count(linked) != 0 {
 			t.Errorf("dialled %v", h.dials)
+		}
+	})
+}
+
+// Peers that mDNS finds and that do not answer keep no other one waiting, are
+// not dialled twice at once, and do not take more than a few dials.
+func TestFoundAreDialledTogether(t *testing.T) {
+	seek(t, func(h *dialledHost, _ peer.ID, found chan<- peer.AddrInfo, _ chan<- struct{}) {
+		mute := func(i int) peer.ID { return peer.ID(fmt.Sprintf("mute%d", i)) }
+		dialled := func() (n int) {
+			for i := range 10 {
+				n += h.count(mute(i))
+			}
+			return n
+		}
+		for range 3 { // mDNS finds them again and again
+			for i := range parallelDials - 1 {
+				found <- peer.AddrInfo{ID: mute(i)}
+			}
+		}
+		found <- peer.AddrInfo{ID: "near"}
+		synctest.Wait()
+		if n := dialled(); n != parallelDials-1 || h.count("near") != 1 {
+			t.Errorf("%d dials of mute peers, %d of the one beside them", n, h.count("near"))
+		}
+		go func() {
+			for i := parallelDials - 1; i < 10; i++ {
+				found <- peer.AddrInfo{ID: mute(i)}
+			}
+		}()
+		for waves := 1; waves <= 10/parallelDials; waves++ {
+			synctest.Wait()
+			if n := dialled(); n != waves*parallelDials {
+				t.Errorf("%d dials after %d waves", n, waves)
+			}
+			time.Sleep(dialTimeout)
+		}
+		synctest.Wait()
+		if n := dialled(); n != 10 {
+			t.Errorf("%d of 10 were dialled", n)
 		}
 	})
 }
