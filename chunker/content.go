@@ -29,7 +29,7 @@ func unstructured(ctx context.Context, src *source, opt Options) (*manifest.Layo
 		return array(src, opt.DType).layout(src)
 	}
 	l, err := (&structure{format: "bytes"}).layout(src)
-	if err != nil || src.size <= int64(l.Chunk) || src.size > maxCutFileBytes {
+	if err != nil || opt.Structure || src.size <= int64(l.Chunk) || src.size > maxCutFileBytes {
 		return l, err
 	}
 	if l.Cuts, err = contentCuts(ctx, src, int(l.Chunk)); err != nil {

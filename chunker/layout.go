@@ -14,6 +14,9 @@ type Options struct {
 	// content. It applies to files of no known format; it must be one of the
 	// plain types, those with [manifest.DType.Bits].
 	DType manifest.DType
+	// Structure says that only the tensors are wanted: a file of no known format
+	// is not read to be cut by content, but cut on a grid.
+	Structure bool
 }
 
 // Validate says whether DType is "" or a plain type.

@@ -1,7 +1,6 @@
 package delta
 
 import (
-	"context"
 	"errors"
 	"io"
 
@@ -49,20 +48,4 @@ type Options struct {
 	// Progress, if not nil, is called now and then, from one goroutine at a
 	// time, with the bytes of the new file that are done.
 	Progress func(done, total int64)
-}
-
-// Encode writes the delta that makes next from old to w.
-func Encode(ctx context.Context, old, next Version, w io.Writer, opt Options) (Report, error) {
-	return Report{}, errors.ErrUnsupported
-}
-
-// Decode reads a delta made against old from r, to its end, and writes the new
-// file to w in order. Bytes that were written stand only if Decode returns nil.
-func Decode(ctx context.Context, old Version, r io.Reader, w io.Writer, opt Options) error {
-	return errors.ErrUnsupported
-}
-
-// Report says what a delta is made of.
-type Report struct {
-	OldBytes, NewBytes, DeltaBytes int64
 }

@@ -1,0 +1,128 @@
+package delta
+
+import (
+	"context"
+	"crypto/sha256"
+
+	"github.com/dunlin-mesh/dunlin/codec"
+	"github.com/dunlin-mesh/dunlin/codec/mix"
+	"github.com/dunlin-mesh/dunlin/codec/weights"
+)
+
+// repeatBytes is the least size of a piece that is looked for among those before
+// it in the frame.
+const repeatBytes = 64
+
+// frame codes the pieces of a job.
+func (e *encoder) frame(ctx context.Context, j *job) ([]byte, error) {
+	f := newFrameCoder(e.old, mix.NewEncoder(nil), &e.planes)
+	var data []byte
+	seen := map[[sha256.Size]byte]int64{}
+	steps := int64(0)
+	for i := range j.pieces {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		p := &j.pieces[i]
+		before := f.bytes()
+		kind := opCopy
+		if p.equal {
+			if err := f.plan.code(f.c, &op{kind: opCopy, size: p.size, from: p.from}); err != nil {
+				return nil, err
+			}
+		} else {
+			data = grow(data, int(p.size))
+			if err := readFull(e.next, data, p.at); err != nil {
+				return nil, newError(err)
+			}
+			sum := sha256.Sum256(data)
+			if step, ok := seen[sum]; ok && p.size >= repeatBytes {
+				if err := f.plan.code(f.c, &op{kind: opRepeat, from: step}); err != nil {
+					return nil, err
+				}
+				j.tally.add(p, opRepeat, f.bytes()-before)
+				continue
+			}
+			seen[sum] = steps
+			steps++
+			var err error
+			if kind, err = e.piece(f, p, data); err != nil {
+				return nil, err
+			}
+		}
+		j.tally.add(p, kind, f.bytes()-before)
+	}
+	return f.finish()
+}
+
+// bytes returns how much was coded so far.
+func (f *frameCoder) bytes() int { return f.c.Bytes() + len(f.side) }
+
+// piece codes a piece that is not a copy.
+func (e *encoder) piece(f *frameCoder, p *piece, data []byte) (opKind, error) {
+	o := op{size: p.size, from: p.from, class: p.region.class, basis: p.basis}
+	if o.class == codec.Other {
+		if e.opt.Effort == codec.Strong {
+			o.kind = opText
+			if err := f.plan.code(f.c, &o); err != nil {
+				return o.kind, err
+			}
+			return o.kind, f.codeText(&o, data)
+		}
+		return f.addBlock(&o, data)
+	}
+	if e.opt.Effort != codec.Strong {
+		return f.addPlanes(&o, data)
+	}
+	o.kind = opArray
+	o.cols = p.region.cols
+	if o.cols > 0 {
+		o.start = int(p.start % int64(o.cols))
+		if p.size/int64(o.class.Width()) <= int64(o.cols)/2 {
+			o.cols, o.start = 0, 0
+		}
+	}
+	if err := e.chooseBasis(f, &o, data); err != nil {
+		return o.kind, err
+	}
+	if err := f.plan.code(f.c, &o); err != nil {
+		return o.kind, err
+	}
+	return o.kind, f.array(&o, data)
+}
+
+// sampleBytes is how much of an array is coded to see whether a basis helps.
+const sampleBytes = 128 << 10
+
+// chooseBasis drops the basis of an array if it codes better without, and sets
+// the parameters.
+func (e *encoder) chooseBasis(f *frameCoder, o *op, data []byte) error {
+	width := o.class.Width()
+	n := min(len(data), sampleBytes/width*width)
+	at := (len(data) - n) / 2 / width * width
+	sample := data[at : at+n]
+	var basis []byte
+	if o.from >= 0 {
+		basis = make([]byte, n)
+		if err := o.basis.read(e.old, o, int64(at), basis); err != nil {
+			return oldError(err)
+		}
+		if trial(o, basis, sample) >= trial(o, nil, sample) {
+			o.from, o.basis, basis = -1, transform{}, nil
+		}
+	}
+	if o.from < 0 {
+		sample = data // the highest exponent must be that of all
+	}
+	o.params = weights.Measure(o.class, o.cols, basis, sample)
+	return nil
+}
+
+// trial returns the bytes that a sample takes.
+func trial(o *op, basis, sample []byte) int {
+	m := weights.NewModel(o.class, basis != nil)
+	c := mix.NewEncoder(make([]byte, 0, len(sample)))
+	m.Begin(weights.Measure(o.class, o.cols, basis, sample), 0)
+	m.Code(c, basis, sample)
+	return c.Bytes()
+}

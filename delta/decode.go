@@ -1,0 +1,189 @@
+package delta
+
+import (
+	"bufio"
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"io"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/dunlin-mesh/dunlin/codec"
+)
+
+// Decode reads a delta made against old from r and writes the new file to w, in
+// order. It stops after the delta's last record. The error wraps [ErrDelta],
+// [ErrVersion], [ErrBasis] or [ErrResult], or is one of reading or writing.
+// Bytes that were written stand only if Decode returns nil.
+func Decode(ctx context.Context, old Version, r io.Reader, w io.Writer, opt Options) error {
+	in := bufio.NewReaderSize(r, 64<<10)
+	h, err := readHeader(in)
+	if err != nil {
+		return err
+	}
+	if h.oldSize != old.Size {
+		return fmt.Errorf("%w: of %d bytes, this one has %d", ErrBasis, h.oldSize, old.Size)
+	}
+	have, err := sketch(old.R, old.Size)
+	if err != nil {
+		return err
+	}
+	if have != h.oldSketch {
+		return fmt.Errorf("%w: of as many bytes, but others", ErrBasis)
+	}
+	d := &decoder{
+		old: &oldSide{view: newView(old.R, old.Size)}, opt: opt, h: h, left: h.newSize,
+		sum: sha256.New(), w: w,
+	}
+	if err := d.run(ctx, in); err != nil {
+		return err
+	}
+	if d.left != 0 {
+		return fmt.Errorf("%w: it ends %d bytes before the new file does", ErrDelta, d.left)
+	}
+	if got := d.sum.Sum(nil); [targetBytes]byte(got[:targetBytes]) != h.target {
+		return fmt.Errorf("%w: %x, want %x", ErrResult, got[:targetBytes], h.target)
+	}
+	return nil
+}
+
+type decoder struct {
+	old  *oldSide
+	opt  Options
+	h    header
+	left int64 // bytes of the new view to come
+	sum  interface {
+		io.Writer
+		Sum([]byte) []byte
+	}
+	w      io.Writer
+	planes codec.Coder
+	buf    []byte
+}
+
+// decoding is a frame at work.
+type decoding struct {
+	payload []byte
+	result  chan []segment
+}
+
+// run reads frames, has them decoded by workers, and writes them in order. All
+// that it starts has ended when it returns.
+func (d *decoder) run(ctx context.Context, in *bufio.Reader) error {
+	g, ctx := errgroup.WithContext(ctx)
+	workers := d.opt.workers()
+	todo := make(chan *decoding)
+	inOrder := make(chan *decoding, workers)
+	g.Go(func() error {
+		defer close(todo)
+		defer close(inOrder)
+		return d.read(ctx, in, func(j *decoding) error {
+			for _, to := range []chan *decoding{inOrder, todo} {
+				select {
+				case to <- j:
+				case <-ctx.Done():
+					return ctx.Err()
+				}
+			}
+			return nil
+		})
+	})
+	for range workers {
+		g.Go(func() error {
+			for j := range todo {
+				segments, err := decodeFrame(d.old, j.payload, d.h.newSize, &d.planes)
+				if err != nil {
+					return err
+				}
+				j.result <- segments
+			}
+			return nil
+		})
+	}
+	g.Go(func() error {
+		for j := range inOrder {
+			select {
+			case segments := <-j.result:
+				if err := d.write(ctx, segments); err != nil {
+					return err
+				}
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+		return nil
+	})
+	return g.Wait()
+}
+
+// read yields the frames until the end of the delta.
+func (d *decoder) read(ctx context.Context, in *bufio.Reader, emit func(*decoding) error) error {
+	for {
+		kind, err := readUvarint(in, recordFrame)
+		if err != nil {
+			return err
+		}
+		if kind == recordEnd {
+			return nil
+		}
+		size, err := readUvarint(in, maxPayload)
+		if err != nil {
+			return err
+		}
+		payload := make([]byte, size)
+		if _, err := io.ReadFull(in, payload); err != nil {
+			return short(err, "frame")
+		}
+		if err := emit(&decoding{payload: payload, result: make(chan []segment, 1)}); err != nil {
+			return err
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+	}
+}
+
+// write writes the bytes of a frame.
+func (d *decoder) write(ctx context.Context, segments []segment) error {
+	for _, s := range segments {
+		size := s.size
+		if s.data != nil {
+			size = int64(len(s.data))
+		}
+		if d.left -= size; d.left < 0 {
+			return fmt.Errorf("%w: more bytes than the new file has", ErrDelta)
+		}
+		if s.data != nil {
+			if err := d.put(s.data); err != nil {
+				return err
+			}
+			continue
+		}
+		d.buf = grow(d.buf, 256<<10)
+		for at := int64(0); at < s.size; at += int64(len(d.buf)) {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			p := d.buf[:min(int64(len(d.buf)), s.size-at)]
+			if err := readFull(d.old, p, s.from+at); err != nil {
+				return oldError(err)
+			}
+			if err := d.put(p); err != nil {
+				return err
+			}
+		}
+	}
+	if d.opt.Progress != nil {
+		d.opt.Progress(d.h.newSize-d.left, d.h.newSize)
+	}
+	return nil
+}
+
+func (d *decoder) put(p []byte) error {
+	d.sum.Write(p)
+	if _, err := d.w.Write(p); err != nil {
+		return fmt.Errorf("write new file: %w", err)
+	}
+	return nil
+}

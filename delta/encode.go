@@ -1,0 +1,210 @@
+package delta
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"runtime"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/dunlin-mesh/dunlin/codec"
+)
+
+// The kinds of records that follow the header.
+const (
+	recordEnd = iota
+	recordFrame
+)
+
+// maxWorkers bounds the frames that are coded at once, and so the memory.
+const maxWorkers = 2
+
+func (o *Options) workers() int {
+	if o.Workers > 0 {
+		return min(o.Workers, maxWorkers)
+	}
+	return min(runtime.GOMAXPROCS(0), maxWorkers)
+}
+
+// Encode writes the delta that makes next from old to w, and says what it is
+// made of. The same two files and the same effort give the same bytes on every
+// machine. It fails if either file cannot be read or w not be written; what w
+// got by then is worthless.
+func Encode(ctx context.Context, old, next Version, w io.Writer, opt Options) (Report, error) {
+	report := Report{OldBytes: old.Size, NewBytes: next.Size}
+	h := header{oldSize: old.Size, newSize: next.Size}
+	var err error
+	if h.oldSketch, err = sketch(old.R, old.Size); err != nil {
+		return report, err
+	}
+	if h.target, err = digest(ctx, next.R, next.Size); err != nil {
+		return report, err
+	}
+	out := &counter{w: w}
+	if _, err := out.Write(h.append(nil)); err != nil {
+		return report, err
+	}
+	e := &encoder{
+		old:  &oldSide{view: newView(old.R, old.Size)},
+		next: newView(next.R, next.Size),
+		opt:  opt, out: out, report: &report,
+	}
+	plan, err := newPlanner(ctx, e.old.view, e.next, old.Name, next.Name, &opt)
+	if err != nil {
+		return report, err
+	}
+	if err := e.run(ctx, plan); err != nil {
+		return report, err
+	}
+	_, err = out.Write([]byte{recordEnd})
+	report.DeltaBytes = out.n
+	return report, err
+}
+
+type counter struct {
+	w io.Writer
+	n int64
+}
+
+func (c *counter) Write(p []byte) (int, error) {
+	n, err := c.w.Write(p)
+	c.n += int64(n)
+	if err != nil {
+		return n, fmt.Errorf("write delta: %w", err)
+	}
+	return n, nil
+}
+
+func newError(err error) error { return fmt.Errorf("read new file: %w", err) }
+
+// encoder turns a plan into frames.
+type encoder struct {
+	old    *oldSide
+	next   *view
+	opt    Options
+	out    *counter
+	report *Report
+	planes codec.Coder
+	done   int64
+}
+
+// job is a frame to be coded: a worker sends its payload.
+type job struct {
+	pieces []piece
+	result chan []byte
+	tally  tally
+}
+
+// run cuts the plan into frames, has them coded by workers, and writes them in
+// order. All that it starts has ended when it returns.
+func (e *encoder) run(ctx context.Context, plan *planner) error {
+	g, ctx := errgroup.WithContext(ctx)
+	workers := e.opt.workers()
+	todo := make(chan *job)
+	inOrder := make(chan *job, workers)
+	g.Go(func() error {
+		defer close(todo)
+		defer close(inOrder)
+		return e.cut(ctx, plan, func(j *job) error {
+			for _, to := range []chan *job{inOrder, todo} {
+				select {
+				case to <- j:
+				case <-ctx.Done():
+					return ctx.Err()
+				}
+			}
+			return nil
+		})
+	})
+	for range workers {
+		g.Go(func() error {
+			for j := range todo {
+				payload, err := e.frame(ctx, j)
+				if err != nil {
+					return err
+				}
+				j.result <- payload
+			}
+			return nil
+		})
+	}
+	g.Go(func() error {
+		for j := range inOrder {
+			select {
+			case payload := <-j.result:
+				if err := e.write(j, payload); err != nil {
+					return err
+				}
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+		return nil
+	})
+	return g.Wait()
+}
+
+func (e *encoder) write(j *job, payload []byte) error {
+	head := binary.AppendUvarint([]byte{recordFrame}, uint64(len(payload)))
+	if _, err := e.out.Write(append(head, payload...)); err != nil {
+		return err
+	}
+	e.report.add(&j.tally)
+	for i := range j.pieces {
+		e.done += j.pieces[i].size
+	}
+	if e.opt.Progress != nil {
+		e.opt.Progress(e.done, e.next.size)
+	}
+	return nil
+}
+
+// cut gathers pieces into frames of at most frameBytes, copies aside.
+func (e *encoder) cut(ctx context.Context, plan *planner, emit func(*job) error) error {
+	room := int64(frameBytes)
+	next := &job{result: make(chan []byte, 1)}
+	flush := func() error {
+		if len(next.pieces) == 0 {
+			return nil
+		}
+		j := next
+		room, next = frameBytes, &job{result: make(chan []byte, 1)}
+		return emit(j)
+	}
+	err := plan.pieces(ctx, func(p piece) error {
+		if p.equal {
+			next.pieces = append(next.pieces, p)
+			if len(next.pieces) >= maxFrameOps/2 {
+				return flush()
+			}
+			return nil
+		}
+		for p.size > 0 {
+			part := p
+			if part.size = min(p.size, room); part.size < p.size {
+				part.size -= part.size % 64 // whole elements of every class
+			}
+			if part.size > 0 {
+				next.pieces = append(next.pieces, part)
+			}
+			room -= part.size
+			p.at, p.size = p.at+part.size, p.size-part.size
+			p.start += part.size / int64(p.region.class.Width())
+			if p.from >= 0 {
+				p.from += part.size
+			}
+			if p.size > 0 || room < 64 || len(next.pieces) >= maxFrameOps/2 {
+				if err := flush(); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return flush()
+}

@@ -1,0 +1,186 @@
+package delta
+
+import (
+	"encoding/binary"
+	"fmt"
+	"io"
+
+	"github.com/dunlin-mesh/dunlin/codec"
+	"github.com/dunlin-mesh/dunlin/codec/mix"
+	"github.com/dunlin-mesh/dunlin/codec/text"
+	"github.com/dunlin-mesh/dunlin/codec/weights"
+)
+
+const (
+	// frameBytes is how much of the new file a frame codes, copies aside: as
+	// much as keeps models warm, and as little as two frames at work may hold.
+	frameBytes = 8 << 20
+	// maxOpBytes bounds a step; only a copy comes near.
+	maxOpBytes = 1 << 46
+	// maxFrameOps bounds the steps of a frame.
+	maxFrameOps = 1 << 18
+	// maxPayload bounds a frame as it travels.
+	maxPayload = frameBytes + frameBytes/8 + 1<<16
+	// planeBytes is how much a frame of package codec holds.
+	planeBytes = 1 << 20
+)
+
+// modelKey names one of the models of a frame.
+type modelKey struct {
+	class codec.Class
+	based bool
+}
+
+// frameCoder codes the steps of one frame, either way.
+type frameCoder struct {
+	old    *oldSide
+	c      *mix.Coder
+	plan   *planCoder
+	side   []byte // encoding: collected; decoding: what is left
+	models map[modelKey]*weights.Model
+	text   *text.Model
+	planes *codec.Coder
+	basis  []byte
+	diff   []byte
+	spare  []byte
+}
+
+// oldSide is what both ends know of the old file.
+type oldSide struct {
+	*view
+}
+
+func newFrameCoder(old *oldSide, c *mix.Coder, planes *codec.Coder) *frameCoder {
+	return &frameCoder{
+		old: old, c: c, plan: newPlanCoder(old.size), planes: planes,
+		models: map[modelKey]*weights.Model{},
+	}
+}
+
+func (f *frameCoder) model(class codec.Class, based bool) *weights.Model {
+	key := modelKey{class, based}
+	m := f.models[key]
+	if m == nil {
+		m = weights.NewModel(class, based)
+		f.models[key] = m
+	}
+	return m
+}
+
+// array codes the numbers of data, of a whole step, by context mixing.
+func (f *frameCoder) array(o *op, data []byte) error {
+	m := f.model(o.class, o.from >= 0)
+	m.Begin(o.params, o.start)
+	const piece = 256 << 10
+	for at := 0; at < len(data); at += piece {
+		n := min(len(data)-at, piece)
+		var basis []byte
+		if o.from >= 0 {
+			f.basis = grow(f.basis, n)
+			basis = f.basis
+			if err := o.basis.read(f.old, o, int64(at), basis); err != nil {
+				return oldError(err)
+			}
+		}
+		m.Code(f.c, basis, data[at:at+n])
+	}
+	return f.c.Err()
+}
+
+func oldError(err error) error { return fmt.Errorf("read old file: %w", err) }
+
+func grow(b []byte, n int) []byte {
+	if cap(b) < n {
+		return make([]byte, n)
+	}
+	return b[:n]
+}
+
+// finish returns the frame's payload.
+func (f *frameCoder) finish() ([]byte, error) {
+	if err := f.plan.code(f.c, &op{kind: opEnd}); err != nil {
+		return nil, err
+	}
+	mixed := f.c.Finish()
+	out := binary.AppendUvarint(make([]byte, 0, len(mixed)+len(f.side)+4), uint64(len(mixed)))
+	out = append(out, mixed...)
+	return append(out, f.side...), nil
+}
+
+// segment is a run of the new view: bytes, or a copy of old ones.
+type segment struct {
+	data       []byte
+	from, size int64 // where data is nil
+}
+
+// decodeFrame turns a payload into the bytes it stands for, at most limit.
+func decodeFrame(old *oldSide, payload []byte, limit int64, planes *codec.Coder) ([]segment, error) {
+	length, n := binary.Uvarint(payload)
+	if n <= 0 || length > uint64(len(payload)-n) {
+		return nil, fmt.Errorf("%w: frame of %d bytes", ErrDelta, len(payload))
+	}
+	mixed := payload[n : n+int(length)]
+	f := newFrameCoder(old, mix.NewDecoder(mixed), planes)
+	f.side = payload[n+int(length):]
+	var segments []segment
+	var steps [][]byte // what each step coded
+	coded := int64(0)
+	for range maxFrameOps {
+		var o op
+		if err := f.plan.code(f.c, &o); err != nil {
+			return nil, err
+		}
+		if o.kind == opEnd {
+			if len(f.side) > 0 {
+				return nil, fmt.Errorf("%w: %d bytes after the last step", ErrDelta, len(f.side))
+			}
+			return segments, f.c.Err()
+		}
+		if limit -= o.size; limit < 0 {
+			return nil, fmt.Errorf("%w: more bytes than the new file has", ErrDelta)
+		}
+		if o.kind == opCopy {
+			segments = append(segments, segment{from: o.from, size: o.size})
+			continue
+		}
+		if o.kind == opRepeat {
+			segments = append(segments, segment{data: steps[o.from]})
+			continue
+		}
+		if coded += o.size; coded > frameBytes {
+			return nil, fmt.Errorf("%w: frame of more than %d bytes", ErrDelta, frameBytes)
+		}
+		data, err := f.decode(&o)
+		if err != nil {
+			return nil, err
+		}
+		steps = append(steps, data)
+		segments = append(segments, segment{data: data})
+	}
+	return nil, fmt.Errorf("%w: frame of more than %d steps", ErrDelta, maxFrameOps)
+}
+
+func (f *frameCoder) decode(o *op) ([]byte, error) {
+	data := make([]byte, o.size)
+	switch o.kind {
+	case opArray:
+		return data, f.array(o, data)
+	case opPlanes:
+		return data, f.joinPlanes(o, data)
+	case opText:
+		return data, f.codeText(o, data)
+	}
+	return data, f.joinBlock(o, data)
+}
+
+// take returns the next n bytes beside the mixed ones.
+func (f *frameCoder) take(n int64) ([]byte, error) {
+	if n > int64(len(f.side)) {
+		return nil, fmt.Errorf("%w: %d bytes wanted, %d left", ErrDelta, n, len(f.side))
+	}
+	out := f.side[:n]
+	f.side = f.side[n:]
+	return out, nil
+}
+
+var _ io.ReaderAt = (*view)(nil)

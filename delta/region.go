@@ -1,0 +1,135 @@
+package delta
+
+import (
+	"context"
+	"errors"
+	"sort"
+
+	"github.com/dunlin-mesh/dunlin/chunker"
+	"github.com/dunlin-mesh/dunlin/codec"
+	"github.com/dunlin-mesh/dunlin/delta/sections"
+	"github.com/dunlin-mesh/dunlin/manifest"
+)
+
+// region is a run of bytes of a view that holds one kind of thing: the elements
+// of a tensor, or something else, whose class is [codec.Other].
+type region struct {
+	at, size int64
+	class    codec.Class
+	name     string
+	dtype    manifest.DType
+	shape    []uint64
+	cols     int // elements of a row, 0 if not known
+}
+
+func (r *region) end() int64 { return r.at + r.size }
+
+// gapBytes is the least length of a run of unknown bytes that is searched for
+// arrays.
+const gapBytes = 4 << 10
+
+// findRegions cuts a view into regions that cover it in order.
+func findRegions(ctx context.Context, v *view, name string, dtype manifest.DType) ([]region, error) {
+	var typed []region
+	for _, part := range v.parts {
+		if part.class != codec.Other {
+			cols, err := sections.Cols(ctx, v, part.at, part.size, part.class)
+			if err != nil {
+				return nil, err
+			}
+			typed = append(typed, region{at: part.at, size: part.size, class: part.class, cols: cols})
+			continue
+		}
+		found, err := tensors(ctx, v, part, name, dtype)
+		if err != nil {
+			return nil, err
+		}
+		typed = append(typed, found...)
+	}
+	sort.SliceStable(typed, func(i, j int) bool { return typed[i].at < typed[j].at })
+	var regions []region
+	at := int64(0)
+	for _, t := range typed {
+		if t.at < at {
+			continue // two parts tell of the same bytes: the first stands
+		}
+		if err := fillGap(ctx, v, &regions, at, t.at); err != nil {
+			return nil, err
+		}
+		regions = append(regions, t)
+		at = t.end()
+	}
+	return regions, fillGap(ctx, v, &regions, at, v.size)
+}
+
+// fillGap appends the regions of bytes that no format tells about.
+func fillGap(ctx context.Context, v *view, regions *[]region, from, to int64) error {
+	if to-from < gapBytes {
+		if to > from {
+			*regions = append(*regions, region{at: from, size: to - from})
+		}
+		return nil
+	}
+	found, err := sections.Find(ctx, v, from, to-from)
+	if err != nil {
+		return err
+	}
+	for _, s := range found {
+		*regions = append(*regions, region{at: s.Offset, size: s.Length, class: s.Class, cols: s.Cols})
+	}
+	return nil
+}
+
+// tensors returns the tensors that the format of a part tells of. A part that
+// breaks the rules of its format is bytes.
+func tensors(ctx context.Context, v *view, part part, name string, dtype manifest.DType) ([]region, error) {
+	r, size, base := part.source(v)
+	l, err := chunker.Layout(ctx, r, size, name, chunker.Options{DType: dtype, Structure: true})
+	if errors.Is(err, chunker.ErrMalformed) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var regions []region
+	for _, t := range l.Tensors {
+		at, ok := base(int64(t.Offset), int64(t.Length))
+		if !ok {
+			continue
+		}
+		g := region{at: at, size: int64(t.Length), class: codec.ClassOf(t.DType), name: t.Name, dtype: t.DType, shape: t.Shape}
+		if g.class != codec.Other {
+			g.size -= g.size % int64(g.class.Width())
+			if g.cols = rowLength(t.Shape); l.Format == "array" {
+				if g.cols, err = sections.Cols(ctx, v, g.at, g.size, g.class); err != nil {
+					return nil, err
+				}
+			}
+		}
+		if g.size > 0 {
+			regions = append(regions, g)
+		}
+	}
+	return regions, nil
+}
+
+// rowLength returns the elements of a row of a tensor: all dimensions but the
+// first that is not 1.
+func rowLength(shape []uint64) int {
+	for len(shape) > 0 && shape[0] == 1 {
+		shape = shape[1:]
+	}
+	if len(shape) < 2 {
+		return 0
+	}
+	n := uint64(1)
+	for _, d := range shape[1:] {
+		if n *= d; n > maxCols {
+			return 0
+		}
+	}
+	return int(n)
+}
+
+// maxCols bounds the elements of a row.
+const maxCols = 1 << 16

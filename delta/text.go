@@ -1,0 +1,20 @@
+package delta
+
+import (
+	"github.com/dunlin-mesh/dunlin/codec/text"
+)
+
+// codeText codes bytes of no known type by context mixing.
+func (f *frameCoder) codeText(o *op, data []byte) error {
+	if f.text == nil {
+		old, err := text.NewOld(f.old, f.old.size, text.DefaultBudget)
+		if err != nil {
+			return err
+		}
+		f.text = text.NewModel(old, frameBytes)
+	}
+	if err := f.text.Code(f.c, o.from, data); err != nil {
+		return oldError(err)
+	}
+	return f.c.Err()
+}
