@@ -1,20 +1,25 @@
 package node
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"log/slog"
+	"maps"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
 	"sync"
 	"time"
 
+	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/multiformats/go-multiaddr"
+	manet "github.com/multiformats/go-multiaddr/net"
 
 	"github.com/dunlin-mesh/dunlin/internal/durable"
 )
@@ -22,13 +27,19 @@ import (
 // Bounds of the address book.
 const (
 	maxBookPeers     = 256
+	maxBookPerSource = 32 // identities cost nothing, IP addresses do
 	maxBookAddresses = 16
 	maxBookBytes     = 4 << 20 // of the file; more was not written by a node
 )
 
 // book remembers the addresses of peers across restarts, so that a node finds
 // its mesh again although every bootstrap node is gone. It is a hint: a lost
-// or damaged file costs only the memory. Safe for concurrent use.
+// or damaged file costs only the memory.
+//
+// Who connects to this node names its own addresses, and may be anybody. So
+// peers that this node has reached itself go before all others, when there are
+// too many and when they are dialled, and no source fills the book.
+// Safe for concurrent use.
 type book struct {
 	path string
 
@@ -40,6 +51,32 @@ type book struct {
 type bookPeer struct {
 	Addresses []string  `json:"addresses"`
 	LastSeen  time.Time `json:"last_seen"`
+	Reached   bool      `json:"reached,omitempty"` // this node dialled it, once at least
+	Source    string    `json:"source,omitempty"`  // where it was met last, as sourceOf has it
+}
+
+// meeting is how this node and a peer came to be connected.
+type meeting struct {
+	reached bool   // this node dialled
+	source  string // of the peer's address
+}
+
+func meetingOf(c network.Conn) meeting {
+	return meeting{c.Stat().Direction == network.DirOutbound, sourceOf(c.RemoteMultiaddr())}
+}
+
+// sourceOf returns what an address costs to have: an IPv4 address, or the
+// network of an IPv6 address (/64, since a host may have all of it). What has no
+// IP address is one source.
+func sourceOf(a multiaddr.Multiaddr) string {
+	ip, err := manet.ToIP(a)
+	if err != nil {
+		return "other"
+	}
+	if ip.To4() != nil {
+		return ip.String()
+	}
+	return ip.Mask(net.CIDRMask(64, 128)).String()
 }
 
 func openBook(dir string, log *slog.Logger) *book {
@@ -56,7 +93,7 @@ func openBook(dir string, log *slog.Logger) *book {
 		p.Addresses = p.Addresses[:min(len(p.Addresses), maxBookAddresses)]
 		b.peers[id.String()] = p
 	}
-	b.forgetOldest()
+	b.bound()
 	return b
 }
 
@@ -70,8 +107,9 @@ func readBook(path string) (map[string]bookPeer, error) {
 	return saved, json.NewDecoder(io.LimitReader(file, maxBookBytes)).Decode(&saved)
 }
 
-// remember notes that the peer was reached at addrs at the time now.
-func (b *book) remember(id peer.ID, addrs []multiaddr.Multiaddr, now time.Time) {
+// remember notes that the peer was met at the time now, and says that it can be
+// reached at addrs.
+func (b *book) remember(id peer.ID, addrs []multiaddr.Multiaddr, m meeting, now time.Time) {
 	texts := make([]string, 0, len(addrs))
 	for _, a := range addrs {
 		texts = append(texts, a.String())
@@ -83,31 +121,52 @@ func (b *book) remember(id peer.ID, addrs []multiaddr.Multiaddr, now time.Time) 
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.peers[id.String()] = bookPeer{Addresses: texts[:min(len(texts), maxBookAddresses)], LastSeen: now.UTC().Truncate(time.Second)}
+	b.peers[id.String()] = bookPeer{
+		Addresses: texts[:min(len(texts), maxBookAddresses)], LastSeen: now.UTC().Truncate(time.Second),
+		Reached: m.reached || b.peers[id.String()].Reached, Source: m.source,
+	}
 	b.dirty = true
-	b.forgetOldest()
+	b.bound()
 }
 
-// forgetOldest keeps the book within its bound. Callers hold mu, or are the only
-// ones to know the book.
-func (b *book) forgetOldest() {
-	for len(b.peers) > maxBookPeers {
-		oldest, found := "", false
-		for text, p := range b.peers {
-			if !found || p.LastSeen.Before(b.peers[oldest].LastSeen) {
-				oldest, found = text, true
+// ranked returns the keys of all peers: those that were reached first, among
+// them the one seen last. Callers hold mu, or are the only ones to know the book.
+func (b *book) ranked() []string {
+	return slices.SortedFunc(maps.Keys(b.peers), func(x, y string) int {
+		p, q := b.peers[x], b.peers[y]
+		if p.Reached != q.Reached {
+			if p.Reached {
+				return -1
 			}
+			return 1
 		}
-		delete(b.peers, oldest)
+		return cmp.Or(q.LastSeen.Compare(p.LastSeen), cmp.Compare(x, y))
+	})
+}
+
+// bound forgets the last of a source that has too many, and of all. Callers are
+// those of ranked.
+func (b *book) bound() {
+	kept, from := 0, make(map[string]int)
+	for _, text := range b.ranked() {
+		source := b.peers[text].Source
+		if kept == maxBookPeers || from[source] == maxBookPerSource {
+			delete(b.peers, text)
+			continue
+		}
+		kept++
+		from[source]++
 	}
 }
 
-// all returns what is remembered, the peer seen last first.
+// all returns what is remembered: peers that were reached first, among them the
+// one seen last.
 func (b *book) all() []peer.AddrInfo {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	out := make([]peer.AddrInfo, 0, len(b.peers))
-	for text, p := range b.peers {
+	for _, text := range b.ranked() {
+		p := b.peers[text]
 		id, err := peer.Decode(text)
 		if err != nil {
 			continue // openBook and remember keep none
@@ -122,13 +181,10 @@ func (b *book) all() []peer.AddrInfo {
 			out = append(out, info)
 		}
 	}
-	slices.SortFunc(out, func(x, y peer.AddrInfo) int {
-		return b.peers[y.ID.String()].LastSeen.Compare(b.peers[x.ID.String()].LastSeen)
-	})
 	return out
 }
 
-// lastSeen returns when the peer was reached last; zero if never.
+// lastSeen returns when the peer was met last; zero if never.
 func (b *book) lastSeen(id peer.ID) time.Time {
 	b.mu.Lock()
 	defer b.mu.Unlock()

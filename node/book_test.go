@@ -41,9 +41,9 @@ func TestBook(t *testing.T) {
 	dir := t.TempDir()
 	b := openBook(dir, discard)
 	early, late := newID(t), newID(t)
-	b.remember(early, addrs("/ip4/10.0.0.2/tcp/1", "/ip4/10.0.0.1/tcp/1", "/ip4/10.0.0.2/tcp/1"), noon)
-	b.remember(late, addrs("/ip4/10.0.0.3/tcp/1"), noon.Add(time.Minute))
-	b.remember(newID(t), nil, noon) // nowhere to dial
+	b.remember(early, addrs("/ip4/10.0.0.2/tcp/1", "/ip4/10.0.0.1/tcp/1", "/ip4/10.0.0.2/tcp/1"), from("/ip4/10.0.0.2/tcp/1"), noon)
+	b.remember(late, addrs("/ip4/10.0.0.3/tcp/1"), from("/ip4/10.0.0.3/tcp/1"), noon.Add(time.Minute))
+	b.remember(newID(t), nil, from("/ip4/10.0.0.4/tcp/1"), noon) // nowhere to dial
 	if err := b.save(); err != nil {
 		t.Fatal(err)
 	}
@@ -64,20 +64,85 @@ func TestBook(t *testing.T) {
 	}
 }
 
+// from is a meeting with a peer that connected from the address.
+func from(address string) meeting { return meeting{source: sourceOf(multiaddr.StringCast(address))} }
+
+// reached is a meeting with a peer that this node dialled.
+func reached(address string) meeting { return meeting{true, from(address).source} }
+
+// crowd has many peers say that they can be reached, each from another IPv4
+// address.
+func crowd(t *testing.T, b *book, count int, at time.Time) {
+	t.Helper()
+	for i := range count {
+		address := fmt.Sprintf("/ip4/10.1.%d.%d/tcp/1", i/250, 1+i%250)
+		b.remember(newID(t), addrs(address), from(address), at.Add(time.Duration(i)*time.Second))
+	}
+}
+
 func TestBookIsBounded(t *testing.T) {
 	b := openBook(t.TempDir(), discard)
 	first := newID(t)
-	b.remember(first, addrs("/ip4/10.0.0.1/tcp/1"), noon)
-	for i := range maxBookPeers {
-		var many []string
-		for port := range 2 * maxBookAddresses {
-			many = append(many, fmt.Sprintf("/ip4/10.0.0.1/tcp/%d", port+1))
-		}
-		b.remember(newID(t), addrs(many...), noon.Add(time.Duration(i+1)*time.Second))
+	b.remember(first, addrs("/ip4/10.0.0.1/tcp/1"), from("/ip4/10.0.0.1/tcp/1"), noon)
+	crowd(t, b, maxBookPeers-1, noon.Add(time.Second))
+	if b.lastSeen(first).IsZero() {
+		t.Error("forgotten although there is room")
 	}
+	var many []string
+	for port := range 2 * maxBookAddresses {
+		many = append(many, fmt.Sprintf("/ip4/10.0.0.2/tcp/%d", port+1))
+	}
+	b.remember(newID(t), addrs(many...), from(many[0]), noon.Add(time.Hour))
 	all := b.all()
 	if len(all) != maxBookPeers || len(all[0].Addrs) != maxBookAddresses || !b.lastSeen(first).IsZero() {
 		t.Errorf("%d peers, %d addresses, the oldest: %s", len(all), len(all[0].Addrs), b.lastSeen(first))
+	}
+}
+
+// However many identities a host makes up, and though it says so last, they take
+// its share of the book and no more; what was reached before stays and is dialled
+// first, in the next process too.
+func TestBookIsNotFlooded(t *testing.T) {
+	dir := t.TempDir()
+	b := openBook(dir, discard)
+	friend, neighbour := newID(t), newID(t)
+	b.remember(friend, addrs("/ip4/10.0.0.1/tcp/1"), reached("/ip4/10.0.0.1/tcp/1"), noon)
+	b.remember(friend, addrs("/ip4/10.0.0.1/tcp/2"), from("/ip4/10.0.0.1/tcp/99"), noon.Add(time.Second)) // it dials, this time
+	b.remember(neighbour, addrs("/ip4/10.0.0.2/tcp/1"), from("/ip4/10.0.0.2/tcp/1"), noon)
+	for i := range 2 * maxBookPeers {
+		for _, address := range []string{"/ip4/10.0.0.66/tcp/1", fmt.Sprintf("/ip6/2001:db8::%x/tcp/1", i+1)} {
+			b.remember(newID(t), addrs("/ip4/192.0.2.1/tcp/1"), from(address), noon.Add(time.Hour+time.Duration(i)*time.Second))
+		}
+	}
+	if all := b.all(); len(all) != 2+2*maxBookPerSource || all[0].ID != friend || b.lastSeen(neighbour).IsZero() {
+		t.Errorf("%d peers, neighbour seen at %s", len(all), b.lastSeen(neighbour))
+	}
+	// A whole network of hosts is too much for the neighbour, not for the friend.
+	crowd(t, b, 2*maxBookPeers, noon.Add(2*time.Hour))
+	if err := b.save(); err != nil {
+		t.Fatal(err)
+	}
+	b = openBook(dir, discard)
+	if all := b.all(); len(all) != maxBookPeers || all[0].ID != friend || all[0].Addrs[0].String() != "/ip4/10.0.0.1/tcp/2" {
+		t.Errorf("%d peers, dials %s first", len(all), all[0])
+	}
+	if !b.lastSeen(neighbour).IsZero() {
+		t.Error("the neighbour is remembered, though never reached and seen first")
+	}
+}
+
+func TestSources(t *testing.T) {
+	for address, want := range map[string]string{
+		"/ip4/10.0.0.1/tcp/4617":            "10.0.0.1",
+		"/ip4/10.0.0.1/udp/9/quic-v1":       "10.0.0.1",
+		"/ip6/::ffff:10.0.0.1/tcp/1":        "10.0.0.1",
+		"/ip6/2001:db8:1:2:3:4:5:6/tcp/1":   "2001:db8:1:2::",
+		"/ip6zone/eth0/ip6/fe80::1:2/tcp/1": "fe80::",
+		"/dns4/a.example/tcp/1":             "other",
+	} {
+		if got := sourceOf(multiaddr.StringCast(address)); got != want {
+			t.Errorf("%s is of %s, want %s", address, got, want)
+		}
 	}
 }
 
@@ -110,7 +175,7 @@ func TestDamagedBook(t *testing.T) {
 		if test.want == 1 && !b.lastSeen(good).Equal(noon) {
 			t.Errorf("%s: seen at %s", name, b.lastSeen(good))
 		}
-		b.remember(newID(t), addrs("/ip4/10.0.0.9/tcp/1"), noon)
+		b.remember(newID(t), addrs("/ip4/10.0.0.9/tcp/1"), from("/ip4/10.0.0.9/tcp/1"), noon)
 		if err := b.save(); err != nil || len(openBook(dir, discard).all()) != test.want+1 {
 			t.Errorf("%s: not usable afterwards: %v", name, err)
 		}

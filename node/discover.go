@@ -109,7 +109,7 @@ func (f *finder) keepBook(ctx context.Context, events <-chan any, lost chan<- st
 			}
 			switch e := e.(type) {
 			case event.EvtPeerIdentificationCompleted:
-				f.book.remember(e.Peer, f.host.Peerstore().Addrs(e.Peer), time.Now())
+				f.book.remember(e.Peer, f.host.Peerstore().Addrs(e.Peer), meetingOf(e.Conn), time.Now())
 			case event.EvtPeerConnectednessChanged:
 				if e.Connectedness == network.NotConnected {
 					signal(lost)
