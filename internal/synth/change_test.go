@@ -8,24 +8,26 @@ import (
 
 func TestGaussIsNormal(t *testing.T) {
 	r := newRandom("test")
-	var sum, squares, within float64
-	const n = 200_000
-	for range n {
-		g := r.gauss()
-		sum += g
-		squares += g * g
-		if math.Abs(g) < 1 {
-			within++
+	for name, draw := range map[string]func() float64{"gauss": r.gauss, "rough": r.rough} {
+		var sum, squares, within float64
+		const n = 200_000
+		for range n {
+			g := draw()
+			sum += g
+			squares += g * g
+			if math.Abs(g) < 1 {
+				within++
+			}
 		}
-	}
-	if mean := sum / n; math.Abs(mean) > 0.01 {
-		t.Errorf("mean %g", mean)
-	}
-	if variance := squares / n; math.Abs(variance-1) > 0.02 {
-		t.Errorf("variance %g", variance)
-	}
-	if share := within / n; math.Abs(share-0.6827) > 0.01 {
-		t.Errorf("%g within one sigma, want 0.6827", share)
+		if mean := sum / n; math.Abs(mean) > 0.01 {
+			t.Errorf("%s: mean %g", name, mean)
+		}
+		if variance := squares / n; math.Abs(variance-1) > 0.02 {
+			t.Errorf("%s: variance %g", name, variance)
+		}
+		if share := within / n; math.Abs(share-0.6827) > 0.01 {
+			t.Errorf("%s: %g within one sigma, want 0.6827", name, share)
+		}
 	}
 }
 

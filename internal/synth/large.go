@@ -43,11 +43,11 @@ func (l Large) Write(old, updated io.Writer) error {
 	}
 	r := newRandom("large " + l.Seed)
 	for i := range l.Layers + 1 {
-		n, ratio := largeSide*largeSide, l.Noise
+		rows, ratio := largeSide, l.Noise
 		if i == l.Layers {
-			n, ratio = largeHead*largeSide, l.Head
+			rows, ratio = largeHead, l.Head
 		}
-		if err := l.tensor(r, n, ratio, a, b); err != nil {
+		if err := l.tensor(r, rows, ratio, a, b); err != nil {
 			return err
 		}
 	}
@@ -79,28 +79,35 @@ func (l Large) header() []byte {
 	return append(binary.LittleEndian.AppendUint64(nil, uint64(len(text))), text...)
 }
 
-// tensor writes n weights and what becomes of them.
-func (l Large) tensor(r random, n int, ratio float64, old, updated *bufio.Writer) error {
-	var word [4]byte
-	put := func(w *bufio.Writer, v float32) error {
-		if l.Wide {
-			_, err := w.Write(binary.LittleEndian.AppendUint32(word[:0], math.Float32bits(v)))
+// tensor writes rows of weights and what becomes of them.
+func (l Large) tensor(r random, rows int, ratio float64, old, updated *bufio.Writer) error {
+	row, changed := make([]byte, 0, 4*largeSide), make([]byte, 0, 4*largeSide)
+	for range rows {
+		row, changed = row[:0], changed[:0]
+		for range largeSide {
+			v := float32(float64(largeSigma * r.rough()))
+			row = l.append(row, v)
+			if ratio != 0 {
+				v = float32(float64(v) + float64(float64(ratio*largeSigma)*r.rough()))
+				changed = l.append(changed, v)
+			}
+		}
+		if ratio == 0 {
+			changed = append(changed, row...)
+		}
+		if _, err := old.Write(row); err != nil {
 			return err
 		}
-		_, err := w.Write(binary.LittleEndian.AppendUint16(word[:0], brain(v)))
-		return err
-	}
-	for range n {
-		v := float32(float64(largeSigma * r.gauss()))
-		if err := put(old, v); err != nil {
-			return err
-		}
-		if ratio != 0 {
-			v = float32(float64(v) + float64(float64(ratio*largeSigma)*r.gauss()))
-		}
-		if err := put(updated, v); err != nil {
+		if _, err := updated.Write(changed); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func (l Large) append(b []byte, v float32) []byte {
+	if l.Wide {
+		return binary.LittleEndian.AppendUint32(b, math.Float32bits(v))
+	}
+	return binary.LittleEndian.AppendUint16(b, brain(v))
 }
