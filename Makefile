@@ -10,7 +10,7 @@ PKGS    := ./...
 EXACT      := ^(TestMemoryAndDisk|TestMemoryIsBounded|TestIdleCost)$$
 EXACT_PKGS := ./store ./transfer ./gossip
 
-.PHONY: help setup build demo test race lint format fuzz bench check tidy clean
+.PHONY: help setup build demo test race lint format fuzz bench bench-delta bench-tools check tidy clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -47,6 +47,13 @@ fuzz: ## every fuzz target for FUZZ_S (10s) each
 
 bench: setup build ## benchmarks, next to the tools they are measured against
 	$(GO) test -run '^$$' -bench . -benchmem -timeout 60m $(PKGS)
+
+bench-delta: build bench-tools ## deltas next to those of zstd, xdelta3 and bsdiff; BENCH="-only PATTERN -json -skip-tools"
+	$(GO) run ./delta/bench -dunlin $(BIN) $(BENCH)
+
+bench-tools: ## the tools that bench-delta compares with, by apt-get if missing (root on Debian)
+	-@for t in zstd xdelta3 bsdiff bspatch; do command -v $$t >/dev/null || missing=1; done; \
+	  test -z "$$missing" || { apt-get update -qq && apt-get install -y -qq zstd xdelta3 bsdiff; }
 
 tidy: ## go.mod and go.sum as the code needs them
 	$(GO) mod tidy
