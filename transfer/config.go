@@ -42,6 +42,8 @@ type Config struct {
 	// OnBadPeer, if set, hears of each peer that was dropped and why: the error
 	// wraps ErrCorrupt, ErrProtocol or ErrStalled. It must not block.
 	OnBadPeer func(peer.ID, error)
+	// Delta, if set, makes and takes deltas.
+	Delta *DeltaConfig
 	// Logger receives what an operator wants to know; default: discarded.
 	Logger *slog.Logger
 }

@@ -72,7 +72,7 @@ func (c *conn) write(p []byte) (int, error) {
 }
 
 // send buffers a message; flush sends what is buffered.
-func (c *conn) send(m *message) error {
+func (c *conn) send(m manifest.Validator) error {
 	b, err := manifest.Encode(m)
 	if err != nil {
 		return err
@@ -94,47 +94,52 @@ func (c *conn) flush() error { return c.out.Flush() }
 // clock. A message that breaks the bounds or the encoding yields an error that
 // wraps [ErrProtocol]; io.EOF says that the peer closed between two messages.
 func (c *conn) receive(idle time.Duration) (*message, error) {
+	m := &message{}
+	return m, c.receiveInto(idle, m)
+}
+
+// receiveInto is receive for messages of any kind.
+func (c *conn) receiveInto(idle time.Duration, m manifest.Validator) error {
 	if idle > 0 {
 		if err := c.stream.SetReadDeadline(time.Now().Add(idle)); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	if _, err := c.in.Peek(1); err != nil {
-		return nil, err
+		return err
 	}
 	if idle > 0 {
 		if err := c.stream.SetReadDeadline(time.Now().Add(c.messageIn)); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	m, err := readMessage(c.in, &c.buf)
+	err := readInto(c.in, &c.buf, m)
 	if errors.Is(err, io.EOF) {
 		err = io.ErrUnexpectedEOF
 	}
-	return m, err
+	return err
 }
 
-// readMessage reads a message from r; buf is memory to be used again.
-func readMessage(r *bufio.Reader, buf *[]byte) (*message, error) {
+// readInto reads a message from r into m; buf is memory to be used again.
+func readInto(r *bufio.Reader, buf *[]byte, m manifest.Validator) error {
 	length, err := binary.ReadUvarint(r)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if length > MaxMessageBytes {
-		return nil, fmt.Errorf("%w: message of %d bytes, at most %d", ErrProtocol, length, MaxMessageBytes)
+		return fmt.Errorf("%w: message of %d bytes, at most %d", ErrProtocol, length, MaxMessageBytes)
 	}
 	if cap(*buf) < int(length) {
 		*buf = make([]byte, max(length, 512))
 	}
 	data := (*buf)[:length]
 	if _, err := io.ReadFull(r, data); err != nil {
-		return nil, err
+		return err
 	}
-	m := &message{}
 	if err := manifest.Decode(data, m); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrProtocol, err)
+		return fmt.Errorf("%w: %w", ErrProtocol, err)
 	}
-	return m, nil
+	return nil
 }
 
 // payload fills buf with the bytes after a message. It calls progress after

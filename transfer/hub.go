@@ -10,23 +10,26 @@ import (
 // hub tells the sessions served that chunks of a file arrived.
 type hub struct {
 	mu     sync.Mutex
-	byFile map[manifest.FileID]map[*serving]uint32 // the file's number in the session
+	byFile map[manifest.FileID]map[listener]uint32 // the file's number in the session
 }
 
-func newHub() hub { return hub{byFile: map[manifest.FileID]map[*serving]uint32{}} }
+// listener is a session served; it is comparable. stale must not block.
+type listener interface{ stale(number uint32) }
 
-func (h *hub) subscribe(s *serving, id manifest.FileID, number uint32) {
+func newHub() hub { return hub{byFile: map[manifest.FileID]map[listener]uint32{}} }
+
+func (h *hub) subscribe(s listener, id manifest.FileID, number uint32) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	m := h.byFile[id]
 	if m == nil {
-		m = map[*serving]uint32{}
+		m = map[listener]uint32{}
 		h.byFile[id] = m
 	}
 	m[s] = number
 }
 
-func (h *hub) unsubscribe(s *serving, ids []manifest.FileID) {
+func (h *hub) unsubscribe(s listener, ids []manifest.FileID) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, id := range ids {

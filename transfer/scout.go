@@ -10,6 +10,7 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/core/protocol"
 )
 
 // protocolsAgain is how often it is looked up, on this machine, whether a
@@ -26,8 +27,9 @@ func (e *busyError) Error() string {
 // scout finds peers to ask: those connected that are not on parole and did not
 // fail a moment ago. A peer that connects anew is asked at once.
 type scout struct {
-	t    *Transfer
-	wake chan struct{} // capacity 1: a peer connected, or one ended
+	t        *Transfer
+	protocol protocol.ID   // that the peers must speak
+	wake     chan struct{} // capacity 1: a peer connected, or one ended
 
 	mu      sync.Mutex
 	pauses  map[peer.ID]pause
@@ -39,8 +41,8 @@ type pause struct {
 	times int
 }
 
-func newScout(t *Transfer) *scout {
-	s := &scout{t: t, wake: make(chan struct{}, 1), pauses: map[peer.ID]pause{}}
+func newScout(t *Transfer, id protocol.ID) *scout {
+	s := &scout{t: t, protocol: id, wake: make(chan struct{}, 1), pauses: map[peer.ID]pause{}}
 	s.notifee = &network.NotifyBundle{ConnectedF: func(_ network.Network, c network.Conn) {
 		s.mu.Lock()
 		delete(s.pauses, c.RemotePeer())
@@ -99,7 +101,7 @@ func (s *scout) speaks(id peer.ID) bool {
 	if known, err := book.GetProtocols(id); err != nil || len(known) == 0 {
 		return true
 	}
-	common, err := book.SupportsProtocols(id, ProtocolID)
+	common, err := book.SupportsProtocols(id, s.protocol)
 	return err == nil && len(common) > 0
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/core/protocol"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/dunlin-mesh/dunlin/codec"
@@ -64,10 +65,10 @@ type arrival struct {
 }
 
 // openStream opens a stream to a connected peer.
-func (t *Transfer) openStream(ctx context.Context, id peer.ID) (network.Stream, error) {
+func (t *Transfer) openStream(ctx context.Context, id peer.ID, speak protocol.ID) (network.Stream, error) {
 	ctx, cancel := context.WithTimeout(ctx, openWithin)
 	defer cancel()
-	stream, err := t.cfg.Host.NewStream(network.WithNoDial(ctx, "transfer asks connected peers"), id, ProtocolID)
+	stream, err := t.cfg.Host.NewStream(network.WithNoDial(ctx, "transfer asks connected peers"), id, speak)
 	if err != nil {
 		return nil, err
 	}
@@ -81,7 +82,7 @@ func (t *Transfer) openStream(ctx context.Context, id peer.ID) (network.Stream, 
 // ask runs one session at the peer until ctx ends (nil) or there is a reason
 // to end it. It returns the class of the link with it.
 func (p *plan) ask(ctx context.Context, t *Transfer, id peer.ID, job Job) (Link, error) {
-	stream, err := t.openStream(ctx, id)
+	stream, err := t.openStream(ctx, id, ProtocolID)
 	if err != nil {
 		return t.cfg.Link, err
 	}

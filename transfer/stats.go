@@ -19,7 +19,16 @@ type Stats struct {
 	BadPeers       uint64 // times that a peer was dropped for what it did
 	Serving        int    // sessions that peers have open here
 	Fetching       int    // sessions open at peers
+	Deltas         DeltaStats
 	Peers          []PeerStats
+}
+
+// DeltaStats are figures about deltas since New.
+type DeltaStats struct {
+	BytesReceived uint64 // of deltas, from peers
+	BytesSent     uint64 // of deltas, to peers
+	Coded         uint64 // deltas made here, to their end
+	CacheBytes    int64  // of disk, that deltas and parts of them take now
 }
 
 // PeerState says how a peer stands.

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 
 	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/protocol"
 
 	"github.com/dunlin-mesh/dunlin/codec"
 	"github.com/dunlin-mesh/dunlin/manifest"
@@ -31,6 +32,7 @@ type Transfer struct {
 	coding  *budget                             // one for each core: reading and encoding chunks
 	traffic traffic
 	totals  totals
+	deltas  *deltas // nil without
 
 	started chan struct{} // closed when Run begins
 	work    sync.WaitGroup
@@ -67,6 +69,11 @@ func New(cfg Config) (*Transfer, error) {
 	}
 	t.memory.fetching = newBudget(cfg.MemoryBytes)
 	t.memory.serving = newBudget(cfg.MemoryBytes)
+	if cfg.Delta != nil {
+		if t.deltas, err = newDeltas(cfg); err != nil {
+			return nil, err
+		}
+	}
 	return t, nil
 }
 
@@ -79,22 +86,37 @@ func (t *Transfer) Run(ctx context.Context) error {
 		t.mu.Unlock()
 		return ErrStopped
 	}
+	if t.deltas != nil {
+		var err error
+		if t.deltas.cache, err = openDeltaCache(t.deltas.cfg.Dir, t.deltas.cfg.MaxBytes, t.cfg.Logger); err != nil {
+			t.mu.Unlock()
+			return err
+		}
+	}
 	t.running = true
 	close(t.started)
 	t.mu.Unlock()
 
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	t.cfg.Host.SetStreamHandler(ProtocolID, func(s network.Stream) {
-		if t.enter(nil) {
-			defer t.work.Done()
-			t.serve(ctx, s)
-		} else {
-			_ = s.Reset()
-		}
-	})
+	handlers := map[protocol.ID]func(context.Context, network.Stream){ProtocolID: t.serve}
+	if t.deltas != nil {
+		handlers[DeltaProtocolID] = t.serveDelta
+	}
+	for id, serve := range handlers {
+		t.cfg.Host.SetStreamHandler(id, func(s network.Stream) {
+			if t.enter(nil) {
+				defer t.work.Done()
+				serve(ctx, s)
+			} else {
+				_ = s.Reset()
+			}
+		})
+	}
 	<-ctx.Done()
-	t.cfg.Host.RemoveStreamHandler(ProtocolID)
+	for id := range handlers {
+		t.cfg.Host.RemoveStreamHandler(id)
+	}
 
 	t.mu.Lock()
 	t.running, t.ended = false, true
@@ -103,6 +125,9 @@ func (t *Transfer) Run(ctx context.Context) error {
 	}
 	t.mu.Unlock()
 	t.work.Wait()
+	if t.deltas != nil {
+		return t.deltas.cache.close()
+	}
 	return nil
 }
 
@@ -151,8 +176,13 @@ func (t *Transfer) Changed(id manifest.FileID) { t.hub.changed(id) }
 func (t *Transfer) Stats() Stats {
 	t.mu.Lock()
 	serving := len(t.served)
+	var d DeltaStats
+	if t.deltas != nil && t.deltas.cache != nil {
+		d = t.deltas.stats()
+	}
 	t.mu.Unlock()
 	return Stats{
+		Deltas:         d,
 		BytesReceived:  t.traffic.received.Load(),
 		BytesSent:      t.traffic.sent.Load(),
 		ChunksReceived: t.totals.chunksIn.Load(),

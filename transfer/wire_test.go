@@ -118,8 +118,8 @@ func FuzzReadMessage(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var buf []byte
 		r := bufio.NewReader(bytes.NewReader(data))
-		m, err := readMessage(r, &buf)
-		if err != nil {
+		m := &message{}
+		if err := readInto(r, &buf, m); err != nil {
 			if cap(buf) > MaxMessageBytes {
 				t.Fatalf("allocated %d bytes", cap(buf))
 			}
@@ -137,7 +137,7 @@ func TestReadMessageNamesWhatIsWrong(t *testing.T) {
 	more := strings.NewReplacer("\xa3dlink", "\xa4dlink", "gversion", "ebasis\x01gversion").Replace(string(onWire(t, samples()[0])[1:]))
 	more = string(rune(len(more))) + more
 	for _, data := range []string{"\xff\xff\x7f", "\x05hello", "\x01\xa0", more} {
-		if _, err := readMessage(bufio.NewReader(strings.NewReader(data)), &buf); !errors.Is(err, ErrProtocol) {
+		if err := readInto(bufio.NewReader(strings.NewReader(data)), &buf, &message{}); !errors.Is(err, ErrProtocol) {
 			t.Errorf("%q: %v, want ErrProtocol", data, err)
 		}
 	}
