@@ -3,6 +3,7 @@ package align
 import (
 	"context"
 	"runtime"
+	"slices"
 	"sync"
 )
 
@@ -35,7 +36,7 @@ func Permutations(ctx context.Context, pairs []Pair) (perms [][]uint32, aligned 
 			return nil, nil, err
 		}
 	}
-	s := &state{pairs: pairs, open: make([]bool, len(pairs)), axes: make([][2]int, len(pairs))}
+	s := &state{pairs: slices.Clone(pairs), open: make([]bool, len(pairs)), axes: make([][2]int, len(pairs))}
 	for i := range s.axes {
 		s.axes[i] = [2]int{identity, identity}
 	}
@@ -74,7 +75,7 @@ func (s *state) searchAll(ctx context.Context) error {
 				at := next
 				next++
 				mu.Unlock()
-				f, open, err := look(ctx, s.pairs[at])
+				f, open, err := look(ctx, &s.pairs[at])
 				mu.Lock()
 				if err != nil {
 					if first == nil {
@@ -99,18 +100,22 @@ func (s *state) searchAll(ctx context.Context) error {
 }
 
 // look searches one pair; open says that it is not in place.
-func look(ctx context.Context, p Pair) (f found, open bool, err error) {
+func look(ctx context.Context, p *Pair) (f found, open bool, err error) {
 	if !p.Old.eligible() {
 		return f, false, nil
 	}
-	same, err := inPlace(ctx, p)
+	same, err := inPlace(ctx, *p)
 	if err != nil || same {
 		return f, false, err
 	}
-	if f, err = search(ctx, p); err != nil {
+	if err := p.Old.centre(); err != nil {
 		return f, false, err
 	}
-	f, err = worthwhile(ctx, p, f)
+	p.New.lift = p.Old.lift
+	if f, err = search(ctx, *p); err != nil {
+		return f, false, err
+	}
+	f, err = worthwhile(ctx, *p, f)
 	return f, true, err
 }
 
@@ -121,16 +126,11 @@ func worthwhile(ctx context.Context, p Pair, f found) (found, error) {
 		return found{}, nil
 	}
 	kept := []found{{}, {rows: f[rows]}, {cols: f[cols]}, f}
-	sums, err := costs(ctx, p, []option{{}, {rows: r}, {cols: c}, {rows: r, cols: c}})
+	each, err := costs(ctx, p, []option{{}, {rows: r}, {cols: c}, {rows: r, cols: c}})
 	if err != nil {
 		return f, err
 	}
-	best := 0
-	for i, t := range sums {
-		if t.price < sums[best].price && saves(p, sums[0], t, leastToFound) > 0 {
-			best = i
-		}
-	}
+	best, _ := cheapest(p, each, leastToFound)
 	return kept[best], nil
 }
 

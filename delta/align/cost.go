@@ -11,25 +11,57 @@ const (
 	costCols = 32  // sampled of a row, at most
 	costIn   = 16  // sampled of an element, at most
 
-	leastToFound = 4 // 1/16 bit a number that a new permutation must save
-	leastToJoin  = 1 // and one that is there already
+	leastToFound = 12 // 1/256 bit a number that a new permutation must save
+	leastToJoin  = 2  // and one that is there already
 )
 
 // option is a basis that is tried: old units of the new rows and columns; nil
 // for as they stand.
 type option struct{ rows, cols []int32 }
 
-// costs returns what the numbers of the new matrix cost with each option as
-// basis, on one sample for all.
-func costs(ctx context.Context, p Pair, options []option) ([]tally, error) {
+// evidence is what a sample says of an option.
+type evidence struct {
+	tally
+	xy, xx, yy float64 // sums of products of the basis x and the numbers y
+}
+
+// add takes in a number and its basis.
+func (e *evidence) see(x, y float32, price int) {
+	e.add(price)
+	e.xy += float64(float64(x) * float64(y))
+	e.xx += float64(float64(x) * float64(x))
+	e.yy += float64(float64(y) * float64(y))
+}
+
+// bits estimates what a number costs, in 1/256 bit, where it costs chance with
+// a stranger as basis: the price of the difference, or if numbers only
+// correlate, what normal distributions would save, -log2(1-r²)/2 (Cover,
+// Thomas, "Elements of Information Theory", 2006, section 8.5).
+func (e *evidence) bits(chance int64) int64 {
+	cost := 16 * e.price / max(1, e.numbers)
+	if e.xx == 0 || e.yy == 0 {
+		return min(cost, chance)
+	}
+	r2 := min(float64(e.xy/e.xx)*float64(e.xy/e.yy), 1-1.0/(1<<20))
+	n := uint64(1 / (1 - r2) * (1 << 20)) // 2^20 to 2^40
+	whole := bits.Len64(n) - 1
+	log := int64(whole-20)<<8 + int64(n<<(63-whole)<<1>>56)
+	return min(cost, chance-log/2)
+}
+
+// costs estimates, in 1/256 bit, what a number of the new matrix costs with
+// each option as basis, on one sample for all.
+func costs(ctx context.Context, p Pair, options []option) ([]int64, error) {
 	m := p.Old
 	w := m.Class.Width()
-	sum := make([]tally, len(options))
+	seen := make([]evidence, len(options))
+	var chance tally
 	nr, nc, nb := min(m.Rows, costRows), min(m.Cols, costCols), min(m.Block, costIn)
 	if m.Cols == 1 {
 		nr = min(m.Rows, costRows*costCols)
 	}
 	now, old := make([]byte, m.rowBytes()), make([]byte, m.rowBytes())
+	var before uint64 // the last old number
 	for r := range nr {
 		if err := ctx.Err(); err != nil {
 			return nil, err
@@ -57,25 +89,45 @@ func costs(ctx context.Context, p Pair, options []option) ([]tally, error) {
 					at = int(opt.cols[j])
 				}
 				for k := range nb {
-					in := k * m.Block / nb
-					sum[o].add(price(bitsAt(old, at*m.Block+in, w), bitsAt(now, j*m.Block+in, w), m.Class))
+					x, y := at*m.Block+k*m.Block/nb, j*m.Block+k*m.Block/nb
+					a, b := bitsAt(old, x, w), bitsAt(now, y, w)
+					if o == 0 && chance.numbers+int64(r+c+k) > 0 {
+						chance.add(price(before, b, m.Class))
+					}
+					before = a
+					seen[o].see(p.Old.value(old, x), p.New.value(now, y), price(a, b, m.Class))
 				}
 			}
 		}
 	}
-	return sum, nil
+	each := make([]int64, len(options))
+	for o := range seen {
+		each[o] = seen[o].bits(16 * chance.price / max(1, chance.numbers))
+	}
+	return each, nil
 }
 
-// saves estimates what option t saves over identity, in bits of the whole
-// matrix; 0 if it is less than least in 1/16 bit a number and less than a
-// tenth of all.
-func saves(p Pair, identity, t tally, least int64) int64 {
-	gain := identity.price - t.price
-	if gain <= 0 || gain < least*t.numbers && 10*gain < identity.price {
+// saves is what an option saves over identity, in bits of the whole matrix,
+// from the costs of a number; 0 if these are less than least apart and less
+// than by a tenth.
+func saves(p Pair, identity, option, least int64) int64 {
+	gain := identity - option
+	if gain <= 0 || gain < least && 10*gain < identity {
 		return 0
 	}
 	numbers := float64(p.Old.Rows) * float64(p.Old.Cols) * float64(p.Old.Block)
-	return int64(numbers * float64(gain) / float64(t.numbers) / 16)
+	return int64(numbers * float64(gain) / 256)
+}
+
+// cheapest returns the first of the options, of which identity is the first,
+// that cost least, and what it saves.
+func cheapest(p Pair, each []int64, least int64) (best int, saved int64) {
+	for i, cost := range each {
+		if s := saves(p, each[0], cost, least); s > saved {
+			best, saved = i, s
+		}
+	}
+	return best, saved
 }
 
 // permutationBits is what n units' permutation takes to write down, n·log2(n)

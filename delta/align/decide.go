@@ -5,46 +5,58 @@ import (
 	"slices"
 )
 
-const maxTried = 6 // groups that an axis is tried with
+const (
+	maxTried = 6 // groups that an axis is tried with
+	worth    = 2 // what a group must save, in costs of its permutation: chance saves about one
+)
 
 // decide settles the groups, lets open axes try them, and gives up the groups
 // that do not pay.
 func (s *state) decide(ctx context.Context) error {
-	for at := range s.groups {
-		if err := s.settle(ctx, at); err != nil {
-			return err
-		}
-	}
-	if len(s.groups) == 0 {
-		return nil
-	}
 	dropped := make([]bool, len(s.groups))
-	for {
-		saved := make([]int64, len(s.groups))
-		for p, open := range s.open {
-			if !open {
-				continue
-			}
-			gain, err := s.choose(ctx, p, dropped)
-			if err != nil {
-				return err
-			}
-			for _, g := range s.axes[p] {
-				if g != identity {
-					saved[g] += gain
+	for round := 0; len(s.groups) > 0; round++ {
+		if round < 2 { // once for those that found a group, once for those that joined it
+			for at := range s.groups {
+				if err := s.settle(ctx, at); err != nil {
+					return err
 				}
 			}
 		}
-		again := false
+		saved, err := s.chooseAll(ctx, dropped)
+		if err != nil {
+			return err
+		}
+		pays := true
 		for g, bits := range saved {
-			if !dropped[g] && bits < permutationBits(len(s.groups[g].match.to)) {
-				dropped[g], again = true, true
+			if !dropped[g] && bits < worth*permutationBits(len(s.groups[g].match.to)) && round > 0 {
+				dropped[g], pays = true, false
 			}
 		}
-		if !again {
-			return nil
+		if pays && round > 0 {
+			break
 		}
 	}
+	return nil
+}
+
+// chooseAll chooses for all open pairs and returns what each group saves.
+func (s *state) chooseAll(ctx context.Context, dropped []bool) (saved []int64, err error) {
+	saved = make([]int64, len(s.groups))
+	for p, open := range s.open {
+		if !open {
+			continue
+		}
+		gain, err := s.choose(ctx, p, dropped)
+		if err != nil {
+			return nil, err
+		}
+		for a, g := range s.axes[p] {
+			if g != identity && (a == 0 || s.axes[p][0] != g) {
+				saved[g] += gain
+			}
+		}
+	}
+	return saved, nil
 }
 
 // choose takes the groups that make the cheapest basis for a pair and returns
@@ -67,18 +79,13 @@ func (s *state) choose(ctx context.Context, pair int, dropped []bool) (gain int6
 	if len(options) == 1 {
 		return 0, nil
 	}
-	sums, err := costs(ctx, p, options)
+	each, err := costs(ctx, p, options)
 	if err != nil {
 		return 0, err
 	}
-	best := 0
-	for i, t := range sums {
-		if t.price < sums[best].price && saves(p, sums[0], t, leastToJoin) > 0 {
-			best = i
-		}
-	}
+	best, gain := cheapest(p, each, leastToJoin)
 	s.axes[pair] = axes[best]
-	return saves(p, sums[0], sums[best], leastToJoin), nil
+	return gain, nil
 }
 
 // candidates are identity, what an axis has, and other groups of its length,

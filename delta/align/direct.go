@@ -3,7 +3,7 @@ package align
 import "context"
 
 const (
-	maxDims     = 256     // of points
+	maxDims     = 1024    // of points
 	minDims     = 48      // where there are too many units for more
 	maxProducts = 1 << 30 // wanted of one search
 	maxFloats   = 1 << 20 // of one side's points: 4 MiB
@@ -57,7 +57,7 @@ func pointsOf(ctx context.Context, m *Matrix, a side, others []int32, inside []i
 			for t, j := range others {
 				element := data[int(j)*m.Block*w:]
 				for k, in := range inside {
-					to[t*len(inside)+k] = valueAt(element, in, m.Class)
+					to[t*len(inside)+k] = m.value(element, in)
 				}
 			}
 		})
@@ -73,7 +73,7 @@ func pointsOf(ctx context.Context, m *Matrix, a side, others []int32, inside []i
 		for j := range m.Cols {
 			to, element := p.at(j), row[j*m.Block*w:]
 			for k, in := range inside {
-				to[t*len(inside)+k] = valueAt(element, in, m.Class)
+				to[t*len(inside)+k] = m.value(element, in)
 			}
 		}
 	}

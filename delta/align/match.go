@@ -51,8 +51,8 @@ func (m *match) known() (n int) {
 	return n
 }
 
-// trusted says whether enough units are sure to start from: an eighth, or 32.
-func (m *match) trusted() bool { n := m.sures(); return n > 0 && n >= min(32, (len(m.to)+7)/8) }
+// trusted says whether enough units are sure to start from: a twelfth, or 32.
+func (m *match) trusted() bool { n := m.sures(); return n > 0 && n >= min(32, (len(m.to)+11)/12) }
 
 // moved says whether a sure unit stands elsewhere than before.
 func (m *match) moved() bool {
@@ -96,19 +96,16 @@ func (m *match) taken() []bool {
 	return taken
 }
 
-// open returns the new units that are not sure and the old ones that no sure
-// unit uses, as many, both in order.
+// open returns the new units without a match and the old ones that no match
+// uses, as many, both in order.
 func (m *match) open() (old, now []int32) {
-	used := make([]bool, len(m.to))
-	for i, s := range m.sure {
-		if s {
-			used[m.to[i]] = true
-		} else {
+	for i, t := range m.to {
+		if t < 0 {
 			now = append(now, int32(i))
 		}
 	}
-	for i, u := range used {
-		if !u {
+	for i, taken := range m.taken() {
+		if !taken {
 			old = append(old, int32(i))
 		}
 	}

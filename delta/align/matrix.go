@@ -30,6 +30,8 @@ type Matrix struct {
 	Offset            int64       // bytes
 	Class             codec.Class // of the numbers; Other counts as bytes
 	Rows, Cols, Block int         // each at least 1
+
+	lift uint64 // added to integers to centre them, see centre
 }
 
 // Pair is a matrix in two releases: Old, which both ends hold, and New, which

@@ -24,10 +24,11 @@ func bitsAt(data []byte, k int, width int) uint64 {
 	return binary.LittleEndian.Uint64(data[8*k:])
 }
 
-// valueAt returns number k of data as a finite float; NaN is 0.
-func valueAt(data []byte, k int, c codec.Class) float32 {
+// value returns number k of data, which is of the matrix, as a finite float;
+// NaN is 0.
+func (m *Matrix) value(data []byte, k int) float32 {
 	var v float64
-	switch c {
+	switch m.Class {
 	case codec.F32:
 		v = float64(math.Float32frombits(binary.LittleEndian.Uint32(data[4*k:])))
 	case codec.F16:
@@ -35,7 +36,7 @@ func valueAt(data []byte, k int, c codec.Class) float32 {
 	case codec.BF16:
 		v = float64(math.Float32frombits(uint32(binary.LittleEndian.Uint16(data[2*k:])) << 16))
 	case codec.I16:
-		v = float64(int16(binary.LittleEndian.Uint16(data[2*k:])))
+		v = float64(int16(binary.LittleEndian.Uint16(data[2*k:]) + uint16(m.lift)))
 	case codec.I32:
 		v = float64(int32(binary.LittleEndian.Uint32(data[4*k:])))
 	case codec.F64:
@@ -43,12 +44,40 @@ func valueAt(data []byte, k int, c codec.Class) float32 {
 	case codec.I64:
 		v = float64(int64(binary.LittleEndian.Uint64(data[8*k:])))
 	default:
-		v = float64(int8(data[k]))
+		v = float64(int8(data[k] + uint8(m.lift)))
 	}
 	if v != v {
 		return 0
 	}
 	return float32(min(max(v, -largest), largest))
+}
+
+// centre finds out whether the integers of a class that has both signs' types,
+// Int8 and I16, are unsigned: seen as signed ones, those around the middle of
+// their range would jump from end to end.
+func (m *Matrix) centre() error {
+	if w := m.Class.Width(); m.Class != codec.I16 && w != 1 {
+		return nil
+	}
+	data := make([]byte, min(m.rowBytes(), 1<<12))
+	var near, far float64
+	lift := uint64(1) << (8*m.Class.Width() - 1)
+	other := *m
+	other.lift = lift
+	take := min(m.Rows, 16)
+	for r := range take {
+		if err := m.read(data, int64(r)*int64(m.Rows)/int64(take)*int64(m.rowBytes())); err != nil {
+			return err
+		}
+		for k := range len(data) / m.Class.Width() {
+			v, u := float64(m.value(data, k)), float64(other.value(data, k))
+			near, far = near+float64(v*v), far+float64(u*u)
+		}
+	}
+	if far < near {
+		m.lift = lift
+	}
+	return nil
 }
 
 // half returns the value of an IEEE 754 binary16.

@@ -8,6 +8,8 @@ import (
 const (
 	witnesses   = 8  // tensors that are asked for a group's unsure units
 	witnessDims = 64 // numbers of a unit that each tells
+
+	settleRounds = 8
 )
 
 // settle decides a group's unsure units by all of its tensors together: equal
@@ -19,26 +21,28 @@ func (s *state) settle(ctx context.Context, at int) error {
 	if err != nil {
 		return err
 	}
-	g.match.doubt(old, now)
-	for range 3 {
-		oldOpen, newOpen := g.match.open()
-		if len(newOpen) == 0 {
-			break
-		}
-		m, err := byDistance(ctx, old.pick(oldOpen), now.pick(newOpen))
-		if err != nil {
-			return err
-		}
-		if !g.match.adopt(m, oldOpen, newOpen) {
-			break
+	if old.dims > 0 {
+		g.match.doubt(old, now)
+		for range settleRounds {
+			oldOpen, newOpen := g.match.open()
+			if len(newOpen) == 0 {
+				break
+			}
+			m, err := byDistance(ctx, old.pick(oldOpen), now.pick(newOpen))
+			if err != nil {
+				return err
+			}
+			if !g.match.adopt(m, oldOpen, newOpen) {
+				break
+			}
 		}
 	}
 	g.perm = g.match.settled()
 	return nil
 }
 
-// doubt makes unsure the units that are much farther from their old ones than
-// most.
+// doubt makes open the units that are not sure, or much farther from their old
+// ones than most.
 func (m *match) doubt(old, now points) {
 	lo, ln := old.lengths(), now.lengths()
 	var far []float32
@@ -50,25 +54,25 @@ func (m *match) doubt(old, now points) {
 			far = append(far, of[i])
 		}
 	}
-	if len(far) == 0 {
-		return
-	}
 	slices.Sort(far)
-	limit := max(0.01, 4*far[len(far)/2])
+	limit := float32(0)
+	if len(far) > 0 {
+		limit = max(0.01, 4*far[len(far)/2])
+	}
 	for i := range m.sure {
 		m.sure[i] = m.sure[i] && of[i] <= limit
+		if !m.sure[i] {
+			m.to[i] = -1
+		}
 	}
 }
 
-// adopt replaces what is open by m, a match of the open units, and says
-// whether that made any unit sure.
+// adopt takes over a match of open units and says whether it had any.
 func (m *match) adopt(open *match, old, now []int32) (progress bool) {
-	for i, n := range now {
-		m.to[n] = -1
-		if t := open.to[i]; t >= 0 {
-			m.to[n] = old[t]
-			m.sure[n] = open.sure[i]
-			progress = progress || open.sure[i]
+	for i, t := range open.to {
+		if t >= 0 {
+			m.to[now[i]], m.sure[now[i]] = old[t], open.sure[i]
+			progress = true
 		}
 	}
 	return progress

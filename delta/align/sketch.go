@@ -4,8 +4,6 @@ import (
 	"cmp"
 	"context"
 	"slices"
-
-	"github.com/dunlin-mesh/dunlin/codec"
 )
 
 const (
@@ -19,8 +17,6 @@ const (
 // order of the other axis: how many lie near each of some marks, a number
 // between two marks counting for both in part (a soft histogram).
 type sketcher struct {
-	class  codec.Class
-	block  int
 	places int       // of an element that have marks of their own counts
 	marks  []float32 // rising, at least 2
 	dims   int       // places · marks
@@ -54,7 +50,7 @@ func bySketch(ctx context.Context, p Pair) (f found, err error) {
 // newSketcher chooses marks at quantiles of a sample; nil if units are too
 // many to be sketched or numbers too equal.
 func newSketcher(m *Matrix) (*sketcher, error) {
-	s := &sketcher{class: m.Class, block: m.Block, places: min(m.Block, sketchPlaces)}
+	s := &sketcher{places: min(m.Block, sketchPlaces)}
 	dims := min(sketchDims, maxFloats/(m.Rows+m.Cols))
 	marks := min(32, dims/s.places)
 	if marks < 4 {
@@ -70,7 +66,7 @@ func newSketcher(m *Matrix) (*sketcher, error) {
 		}
 		n := min(inRow, sketchSample/take)
 		for k := range n {
-			sample = append(sample, valueAt(row, k*inRow/n, m.Class))
+			sample = append(sample, m.value(row, k*inRow/n))
 		}
 	}
 	slices.SortFunc(sample, cmp.Compare[float32])
@@ -123,7 +119,7 @@ func (s *sketcher) sketch(ctx context.Context, m *Matrix) (of [2]points, err err
 		for j := range m.Cols {
 			col := of[cols].at(j)
 			for k := range m.Block {
-				v := valueAt(data, at, s.class)
+				v := m.value(data, at)
 				at++
 				mark, part := s.between(v)
 				mark += k % s.places * len(s.marks)
