@@ -15,7 +15,7 @@ const repeatBytes = 64
 
 // frame codes the pieces of a job.
 func (e *encoder) frame(ctx context.Context, j *job) ([]byte, error) {
-	f := newFrameCoder(e.old, mix.NewEncoder(nil), &e.planes)
+	f := newFrameCoder(e.old, j.tables, mix.NewEncoder(nil), &e.planes)
 	var data []byte
 	seen := map[[sha256.Size]byte]int64{}
 	steps := int64(0)
@@ -27,7 +27,11 @@ func (e *encoder) frame(ctx context.Context, j *job) ([]byte, error) {
 		before := f.bytes()
 		kind := opCopy
 		if p.equal {
-			if err := f.plan.code(f.c, &op{kind: opCopy, size: p.size, from: p.from}); err != nil {
+			o := op{kind: opCopy, size: p.size, from: p.from}
+			if p.basis.kind != asIs {
+				o.kind, o.class, o.basis = opBasis, p.region.class, p.basis
+			}
+			if err := f.plan.code(f.c, &o); err != nil {
 				return nil, err
 			}
 		} else {
@@ -102,13 +106,20 @@ func (e *encoder) chooseBasis(f *frameCoder, o *op, data []byte) error {
 	at := (len(data) - n) / 2 / width * width
 	sample := data[at : at+n]
 	var basis []byte
+	var rest []int8
 	if o.from >= 0 {
+		r, err := f.basisOf(o)
+		if err != nil {
+			return err
+		}
 		basis = make([]byte, n)
-		if err := o.basis.read(e.old, o, int64(at), basis); err != nil {
+		if rest, err = r.read(basis, o.basis.skip+int64(at)); err != nil {
 			return oldError(err)
 		}
-		if trial(o, basis, sample) >= trial(o, nil, sample) {
-			o.from, o.basis, basis = -1, transform{}, nil
+		if o.basis.kind == asIs || o.basis.kind == scaled {
+			if trial(o, basis, rest, sample) >= trial(o, nil, nil, sample) {
+				o.from, o.basis, basis = -1, transform{}, nil
+			}
 		}
 	}
 	if o.from < 0 {
@@ -119,10 +130,10 @@ func (e *encoder) chooseBasis(f *frameCoder, o *op, data []byte) error {
 }
 
 // trial returns the bytes that a sample takes.
-func trial(o *op, basis, sample []byte) int {
+func trial(o *op, basis []byte, rest []int8, sample []byte) int {
 	m := weights.NewModel(o.class, basis != nil)
 	c := mix.NewEncoder(make([]byte, 0, len(sample)))
 	m.Begin(weights.Measure(o.class, o.cols, basis, sample), 0)
-	m.Code(c, basis, sample)
+	m.Code(c, basis, rest, sample)
 	return c.Bytes()
 }

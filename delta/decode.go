@@ -4,8 +4,10 @@ import (
 	"bufio"
 	"context"
 	"crypto/sha256"
+	"encoding/binary"
 	"fmt"
 	"io"
+	"slices"
 
 	"golang.org/x/sync/errgroup"
 
@@ -33,7 +35,7 @@ func Decode(ctx context.Context, old Version, r io.Reader, w io.Writer, opt Opti
 		return fmt.Errorf("%w: of as many bytes, but others", ErrBasis)
 	}
 	d := &decoder{
-		old: &oldSide{view: newView(old.R, old.Size)}, opt: opt, h: h, left: h.newSize,
+		old: newView(old.R, old.Size), opt: opt, h: h, left: h.newSize,
 		sum: sha256.New(), w: w,
 	}
 	if err := d.run(ctx, in); err != nil {
@@ -49,11 +51,13 @@ func Decode(ctx context.Context, old Version, r io.Reader, w io.Writer, opt Opti
 }
 
 type decoder struct {
-	old  *oldSide
-	opt  Options
-	h    header
-	left int64 // bytes of the new view to come
-	sum  interface {
+	old    *view
+	tables []*table // read so far
+	bytes  int      // of them, as they travelled
+	opt    Options
+	h      header
+	left   int64 // bytes of the new view to come
+	sum    interface {
 		io.Writer
 		Sum([]byte) []byte
 	}
@@ -65,6 +69,7 @@ type decoder struct {
 // decoding is a frame at work.
 type decoding struct {
 	payload []byte
+	tables  []*table
 	result  chan []segment
 }
 
@@ -92,7 +97,7 @@ func (d *decoder) run(ctx context.Context, in *bufio.Reader) error {
 	for range workers {
 		g.Go(func() error {
 			for j := range todo {
-				segments, err := decodeFrame(d.old, j.payload, d.h.newSize, &d.planes)
+				segments, err := decodeFrame(d.old, j.tables, j.payload, d.h.newSize, &d.planes)
 				if err != nil {
 					return err
 				}
@@ -120,7 +125,7 @@ func (d *decoder) run(ctx context.Context, in *bufio.Reader) error {
 // read yields the frames until the end of the delta.
 func (d *decoder) read(ctx context.Context, in *bufio.Reader, emit func(*decoding) error) error {
 	for {
-		kind, err := readUvarint(in, recordFrame)
+		kind, err := readUvarint(in, records-1)
 		if err != nil {
 			return err
 		}
@@ -135,13 +140,40 @@ func (d *decoder) read(ctx context.Context, in *bufio.Reader, emit func(*decodin
 		if _, err := io.ReadFull(in, payload); err != nil {
 			return short(err, "frame")
 		}
-		if err := emit(&decoding{payload: payload, result: make(chan []segment, 1)}); err != nil {
+		if kind != recordFrame {
+			if err := d.table(kind, payload); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := emit(&decoding{payload: payload, tables: d.tables, result: make(chan []segment, 1)}); err != nil {
 			return err
 		}
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 	}
+}
+
+// table takes a table for the frames to come, or leaves all but the first ones.
+func (d *decoder) table(kind uint64, payload []byte) error {
+	if kind == recordForget {
+		keep, n := binary.Uvarint(payload)
+		if n != len(payload) || keep > uint64(len(d.tables)) {
+			return fmt.Errorf("%w: it keeps %d of %d tables", ErrDelta, keep, len(d.tables))
+		}
+		d.tables, d.bytes = slices.Clone(d.tables[:keep]), 0
+		return nil
+	}
+	if d.bytes += len(payload); d.bytes > maxTablesBytes || len(d.tables) == maxTables {
+		return fmt.Errorf("%w: more tables than may be there at once", ErrDelta)
+	}
+	t, err := parseTable(payload, &d.planes)
+	if err != nil {
+		return err
+	}
+	d.tables = append(d.tables, t)
+	return nil
 }
 
 // write writes the bytes of a frame.
@@ -166,7 +198,7 @@ func (d *decoder) write(ctx context.Context, segments []segment) error {
 				return err
 			}
 			p := d.buf[:min(int64(len(d.buf)), s.size-at)]
-			if err := readFull(d.old, p, s.from+at); err != nil {
+			if err := s.read(d.old, p, at); err != nil {
 				return oldError(err)
 			}
 			if err := d.put(p); err != nil {
@@ -186,4 +218,13 @@ func (d *decoder) put(p []byte) error {
 		return fmt.Errorf("write new file: %w", err)
 	}
 	return nil
+}
+
+// read fills p with the bytes from at on of a segment without data.
+func (s *segment) read(old *view, p []byte, at int64) error {
+	if s.basis == nil {
+		return readFull(old, p, s.from+at)
+	}
+	_, err := s.basis.read(p, s.from+at)
+	return err
 }

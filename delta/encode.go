@@ -14,8 +14,11 @@ import (
 
 // The kinds of records that follow the header.
 const (
-	recordEnd = iota
-	recordFrame
+	recordEnd    = iota // and nothing after it
+	recordFrame         // bytes of the new file
+	recordTable         // for transforms; numbered from 0
+	recordForget        // all tables but so many, a uvarint
+	records
 )
 
 // maxWorkers bounds the frames that are coded at once, and so the memory.
@@ -47,11 +50,11 @@ func Encode(ctx context.Context, old, next Version, w io.Writer, opt Options) (R
 		return report, err
 	}
 	e := &encoder{
-		old:  &oldSide{view: newView(old.R, old.Size)},
+		old:  newView(old.R, old.Size),
 		next: newView(next.R, next.Size),
 		opt:  opt, out: out, report: &report,
 	}
-	plan, err := newPlanner(ctx, e.old.view, e.next, old.Name, next.Name, &opt)
+	plan, err := newPlanner(ctx, e.old, e.next, old.Name, next.Name, &opt)
 	if err != nil {
 		return report, err
 	}
@@ -81,7 +84,7 @@ func newError(err error) error { return fmt.Errorf("read new file: %w", err) }
 
 // encoder turns a plan into frames.
 type encoder struct {
-	old    *oldSide
+	old    *view
 	next   *view
 	opt    Options
 	out    *counter
@@ -90,9 +93,12 @@ type encoder struct {
 	done   int64
 }
 
-// job is a frame to be coded: a worker sends its payload.
+// job is a record to be written: a frame to be coded, whose payload a worker
+// sends, or another one, whose payload is there.
 type job struct {
+	kind   byte
 	pieces []piece
+	tables []*table
 	result chan []byte
 	tally  tally
 }
@@ -109,6 +115,9 @@ func (e *encoder) run(ctx context.Context, plan *planner) error {
 		defer close(inOrder)
 		return e.cut(ctx, plan, func(j *job) error {
 			for _, to := range []chan *job{inOrder, todo} {
+				if j.kind != recordFrame && to == todo {
+					continue
+				}
 				select {
 				case to <- j:
 				case <-ctx.Done():
@@ -147,7 +156,7 @@ func (e *encoder) run(ctx context.Context, plan *planner) error {
 }
 
 func (e *encoder) write(j *job, payload []byte) error {
-	head := binary.AppendUvarint([]byte{recordFrame}, uint64(len(payload)))
+	head := binary.AppendUvarint([]byte{j.kind}, uint64(len(payload)))
 	if _, err := e.out.Write(append(head, payload...)); err != nil {
 		return err
 	}
@@ -161,22 +170,32 @@ func (e *encoder) write(j *job, payload []byte) error {
 	return nil
 }
 
-// cut gathers pieces into frames of at most frameBytes, copies aside.
+// cut gathers pieces into frames of at most frameBytes, copies aside, and sends
+// the tables that they need before them.
 func (e *encoder) cut(ctx context.Context, plan *planner, emit func(*job) error) error {
 	room := int64(frameBytes)
-	next := &job{result: make(chan []byte, 1)}
+	var pieces []piece
 	flush := func() error {
-		if len(next.pieces) == 0 {
+		if len(pieces) == 0 {
 			return nil
 		}
-		j := next
-		room, next = frameBytes, &job{result: make(chan []byte, 1)}
+		j := &job{kind: recordFrame, pieces: pieces, tables: plan.tables.list, result: make(chan []byte, 1)}
+		room, pieces = frameBytes, nil
+		return emit(j)
+	}
+	plan.tables.emit = func(kind byte, payload []byte) error {
+		if kind == recordForget { // what is gathered needs what is to be forgotten
+			if err := flush(); err != nil {
+				return err
+			}
+		}
+		j := &job{kind: kind, result: make(chan []byte, 1)}
+		j.result <- payload
 		return emit(j)
 	}
 	err := plan.pieces(ctx, func(p piece) error {
 		if p.equal {
-			next.pieces = append(next.pieces, p)
-			if len(next.pieces) >= maxFrameOps/2 {
+			if pieces = append(pieces, p); len(pieces) >= maxFrameOps/2 {
 				return flush()
 			}
 			return nil
@@ -187,15 +206,11 @@ func (e *encoder) cut(ctx context.Context, plan *planner, emit func(*job) error)
 				part.size -= part.size % 64 // whole elements of every class
 			}
 			if part.size > 0 {
-				next.pieces = append(next.pieces, part)
+				pieces = append(pieces, part)
 			}
 			room -= part.size
-			p.at, p.size = p.at+part.size, p.size-part.size
-			p.start += part.size / int64(p.region.class.Width())
-			if p.from >= 0 {
-				p.from += part.size
-			}
-			if p.size > 0 || room < 64 || len(next.pieces) >= maxFrameOps/2 {
+			p.skip(part.size)
+			if p.size > 0 || room < 64 || len(pieces) >= maxFrameOps/2 {
 				if err := flush(); err != nil {
 					return err
 				}

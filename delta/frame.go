@@ -3,7 +3,6 @@ package delta
 import (
 	"encoding/binary"
 	"fmt"
-	"io"
 
 	"github.com/dunlin-mesh/dunlin/codec"
 	"github.com/dunlin-mesh/dunlin/codec/mix"
@@ -33,7 +32,8 @@ type modelKey struct {
 
 // frameCoder codes the steps of one frame, either way.
 type frameCoder struct {
-	old    *oldSide
+	old    *view
+	tables []*table
 	c      *mix.Coder
 	plan   *planCoder
 	side   []byte // encoding: collected; decoding: what is left
@@ -45,14 +45,9 @@ type frameCoder struct {
 	spare  []byte
 }
 
-// oldSide is what both ends know of the old file.
-type oldSide struct {
-	*view
-}
-
-func newFrameCoder(old *oldSide, c *mix.Coder, planes *codec.Coder) *frameCoder {
+func newFrameCoder(old *view, tables []*table, c *mix.Coder, planes *codec.Coder) *frameCoder {
 	return &frameCoder{
-		old: old, c: c, plan: newPlanCoder(old.size), planes: planes,
+		old: old, tables: tables, c: c, plan: newPlanCoder(old.size), planes: planes,
 		models: map[modelKey]*weights.Model{},
 	}
 }
@@ -71,20 +66,31 @@ func (f *frameCoder) model(class codec.Class, based bool) *weights.Model {
 func (f *frameCoder) array(o *op, data []byte) error {
 	m := f.model(o.class, o.from >= 0)
 	m.Begin(o.params, o.start)
+	basis, err := f.basisOf(o)
+	if err != nil {
+		return err
+	}
 	const piece = 256 << 10
 	for at := 0; at < len(data); at += piece {
-		n := min(len(data)-at, piece)
-		var basis []byte
-		if o.from >= 0 {
-			f.basis = grow(f.basis, n)
-			basis = f.basis
-			if err := o.basis.read(f.old, o, int64(at), basis); err != nil {
+		p := data[at:min(at+piece, len(data))]
+		var rest []int8
+		if basis != nil {
+			f.basis = grow(f.basis, len(p))
+			if rest, err = basis.read(f.basis, o.basis.skip+int64(at)); err != nil {
 				return oldError(err)
 			}
 		}
-		m.Code(f.c, basis, data[at:at+n])
+		m.Code(f.c, f.basis, rest, p)
 	}
 	return f.c.Err()
+}
+
+// basisOf returns what reads the basis of a step, nil if it has none.
+func (f *frameCoder) basisOf(o *op) (*basisReader, error) {
+	if o.from < 0 {
+		return nil, nil
+	}
+	return newBasisReader(f.old, o.from, o.class, o.basis, f.tables)
 }
 
 func oldError(err error) error { return fmt.Errorf("read old file: %w", err) }
@@ -107,20 +113,22 @@ func (f *frameCoder) finish() ([]byte, error) {
 	return append(out, f.side...), nil
 }
 
-// segment is a run of the new view: bytes, or a copy of old ones.
+// segment is a run of the new view: bytes, a part of a basis, or a copy of old
+// bytes.
 type segment struct {
 	data       []byte
+	basis      *basisReader
 	from, size int64 // where data is nil
 }
 
 // decodeFrame turns a payload into the bytes it stands for, at most limit.
-func decodeFrame(old *oldSide, payload []byte, limit int64, planes *codec.Coder) ([]segment, error) {
+func decodeFrame(old *view, tables []*table, payload []byte, limit int64, planes *codec.Coder) ([]segment, error) {
 	length, n := binary.Uvarint(payload)
 	if n <= 0 || length > uint64(len(payload)-n) {
 		return nil, fmt.Errorf("%w: frame of %d bytes", ErrDelta, len(payload))
 	}
 	mixed := payload[n : n+int(length)]
-	f := newFrameCoder(old, mix.NewDecoder(mixed), planes)
+	f := newFrameCoder(old, tables, mix.NewDecoder(mixed), planes)
 	f.side = payload[n+int(length):]
 	var segments []segment
 	var steps [][]byte // what each step coded
@@ -145,6 +153,14 @@ func decodeFrame(old *oldSide, payload []byte, limit int64, planes *codec.Coder)
 		}
 		if o.kind == opRepeat {
 			segments = append(segments, segment{data: steps[o.from]})
+			continue
+		}
+		if o.kind == opBasis {
+			basis, err := f.basisOf(&o)
+			if err != nil {
+				return nil, err
+			}
+			segments = append(segments, segment{basis: basis, from: o.basis.skip, size: o.size})
 			continue
 		}
 		if coded += o.size; coded > frameBytes {
@@ -182,5 +198,3 @@ func (f *frameCoder) take(n int64) ([]byte, error) {
 	f.side = f.side[n:]
 	return out, nil
 }
-
-var _ io.ReaderAt = (*view)(nil)

@@ -20,6 +20,9 @@ const (
 	fieldTable
 	fieldSize
 	fieldBack
+	fieldTransform
+	fieldShape
+	fieldSkip
 	fields
 )
 

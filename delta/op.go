@@ -19,12 +19,13 @@ const (
 	opPlanes               // numbers, byte planes
 	opText                 // bytes, context mixing
 	opBlock                // bytes, a frame of package codec
+	opBasis                // the basis as it is
 	opRepeat               // what an earlier step of this frame coded
 	opKinds
 )
 
 func (k opKind) String() string {
-	return [...]string{"end", "identical", "weights", "planes", "text", "block", "repeat"}[k]
+	return [...]string{"end", "identical", "weights", "planes", "text", "block", "identical", "repeat"}[k]
 }
 
 // op is a step of a plan: size bytes of the new view.
@@ -74,7 +75,7 @@ func (p *planCoder) code(c *mix.Coder, o *op) error {
 	if o.size < 1 || o.size > maxOpBytes {
 		return fmt.Errorf("%w: step of %d bytes", ErrDelta, o.size)
 	}
-	if o.kind != opCopy {
+	if o.kind != opCopy && o.kind != opBasis {
 		p.sizes = append(p.sizes, o.size)
 	}
 	if o.kind == opBlock || o.kind == opPlanes {
@@ -83,7 +84,7 @@ func (p *planCoder) code(c *mix.Coder, o *op) error {
 	if err := p.codeFrom(c, o); err != nil {
 		return err
 	}
-	if o.kind != opArray && o.kind != opPlanes {
+	if o.kind != opArray && o.kind != opPlanes && o.kind != opBasis {
 		return nil
 	}
 	o.class = codec.Class(p.n.code(c, fieldClass, uint64(o.class)))
@@ -93,7 +94,10 @@ func (p *planCoder) code(c *mix.Coder, o *op) error {
 	if err := o.basis.code(c, p, o); err != nil {
 		return err
 	}
-	if o.kind == opPlanes {
+	if o.kind == opBasis && o.basis.kind == asIs || o.basis.kind == asIs && o.from > p.oldSize-o.size {
+		return fmt.Errorf("%w: basis at %d+%d of %d", ErrDelta, o.from, o.size, p.oldSize)
+	}
+	if o.kind != opArray {
 		return nil
 	}
 	return p.codeParams(c, o)

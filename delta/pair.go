@@ -3,9 +3,7 @@ package delta
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/binary"
 	"io"
-	"math/bits"
 	"slices"
 
 	"github.com/dunlin-mesh/dunlin/codec"
@@ -123,6 +121,7 @@ func pairNearest(ctx context.Context, old, next *view, olds, news []region, pair
 		}
 	}
 	var a, b sample
+	var diff []byte
 	for i := range news {
 		list := candidates[key{news[i].class, news[i].size}]
 		if pairs[i].old >= 0 || len(list) == 0 {
@@ -143,7 +142,8 @@ func pairNearest(ctx context.Context, old, next *view, olds, news []region, pair
 			if err := b.read(old, &olds[j]); err != nil {
 				return oldError(err)
 			}
-			if d := a.distance(&b, news[i].class); d < least {
+			diff = grow(diff, len(a.data))
+			if d := distance(diff, a.data, b.data, news[i].class); d < least {
 				least, pairs[i].old = d, j
 			}
 		}
@@ -172,17 +172,4 @@ func (s *sample) read(v *view, r *region) error {
 		}
 	}
 	return nil
-}
-
-// distance returns about how many bits tell s from a basis.
-func (s *sample) distance(basis *sample, class codec.Class) (sum int64) {
-	diff := make([]byte, len(s.data))
-	width := class.Width()
-	subtract(diff, s.data, basis.data, width, isFloat(class))
-	var p [8]byte
-	for at := 0; at+width <= len(diff); at += width {
-		copy(p[:], diff[at:at+width])
-		sum += int64(bits.Len64(binary.LittleEndian.Uint64(p[:])))
-	}
-	return sum
 }

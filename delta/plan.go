@@ -2,7 +2,6 @@ package delta
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/dunlin-mesh/dunlin/codec"
 )
@@ -18,22 +17,34 @@ type piece struct {
 	basis    transform
 }
 
+// skip takes n bytes off the start.
+func (p *piece) skip(n int64) {
+	p.at, p.size = p.at+n, p.size-n
+	p.start += n / int64(p.region.class.Width())
+	switch {
+	case p.from < 0:
+	case p.basis.kind == asIs:
+		p.from += n
+	default:
+		p.basis.skip += n
+	}
+}
+
 // planner cuts the new view into pieces.
 type planner struct {
 	old, next  *view
 	olds, news []region
 	pairs      pairing
 	matcher    *matcher // made when first needed
+	tables     tables
+	orders     []transform // of the regions, found for all of them at once
 }
 
 func newPlanner(ctx context.Context, old, next *view, oldName, newName string, opt *Options) (*planner, error) {
 	p := &planner{old: old, next: next}
 	var err error
-	if p.olds, err = findRegions(ctx, old, oldName, opt.DType); err != nil {
-		return nil, fmt.Errorf("old file: %w", err)
-	}
-	if p.news, err = findRegions(ctx, next, newName, opt.DType); err != nil {
-		return nil, fmt.Errorf("new file: %w", err)
+	if p.olds, p.news, err = findRegions(ctx, old, next, oldName, newName, opt.DType); err != nil {
+		return nil, err
 	}
 	if p.pairs, err = pair(ctx, old, next, p.olds, p.news); err != nil {
 		return nil, err
@@ -43,13 +54,20 @@ func newPlanner(ctx context.Context, old, next *view, oldName, newName string, o
 
 // pieces yields the pieces in order.
 func (p *planner) pieces(ctx context.Context, yield func(piece) error) error {
+	if err := p.findOrders(ctx); err != nil {
+		return err
+	}
 	hint := int64(0) // where old bytes probably go on
 	for i := range p.news {
 		r := &p.news[i]
 		if p.pairs[i].sure {
 			from := p.olds[p.pairs[i].old].at
 			hint = p.olds[p.pairs[i].old].end()
-			if err := p.against(ctx, r, r.at, r.size, from, yield); err != nil {
+			t, err := p.transform(ctx, i)
+			if err != nil {
+				return err
+			}
+			if err := p.against(ctx, r, r.at, r.size, from, t, yield); err != nil {
 				return err
 			}
 			continue
@@ -116,18 +134,22 @@ func (p *planner) matches(ctx context.Context, r *region) ([]match, error) {
 	return found, nil
 }
 
-// against yields the pieces of a run of a region whose basis lies at from.
-func (p *planner) against(ctx context.Context, r *region, at, size, from int64, yield func(piece) error) error {
-	runs, err := compare(ctx, p.old, p.next, from, at, size, r.class.Width())
+// against yields the pieces of a run of a region whose basis is the old region
+// from on, made as t says.
+func (p *planner) against(ctx context.Context, r *region, at, size, from int64, t transform, yield func(piece) error) error {
+	basis, err := newBasisReader(p.old, from, r.class, t, p.tables.list)
+	if err != nil {
+		return err
+	}
+	runs, err := compare(ctx, basis, p.next, r.at, at-r.at, size, r.class.Width())
 	if err != nil {
 		return err
 	}
 	for _, run := range runs {
-		err := yield(piece{
-			at: at + run.at, size: run.size, region: r, from: from + run.at,
-			equal: run.equal, start: (at - r.at + run.at) / int64(r.class.Width()),
-		})
-		if err != nil {
+		next := piece{at: r.at, size: r.size, region: r, from: from, basis: t, equal: run.equal}
+		next.skip(run.at)
+		next.size = run.size
+		if err := yield(next); err != nil {
 			return err
 		}
 	}
@@ -139,7 +161,11 @@ func (p *planner) against(ctx context.Context, r *region, at, size, from int64, 
 func (p *planner) alone(ctx context.Context, i int, at, size, hint int64, yield func(piece) error) error {
 	r := &p.news[i]
 	if j := p.pairs[i].old; j >= 0 {
-		return p.against(ctx, r, at, size, p.olds[j].at+at-r.at, yield)
+		t, err := p.transform(ctx, i)
+		if err != nil {
+			return err
+		}
+		return p.against(ctx, r, at, size, p.olds[j].at, t, yield)
 	}
 	from := int64(-1)
 	if r.class == codec.Other && hint <= p.old.size {

@@ -28,12 +28,16 @@ func isFloat(c codec.Class) bool {
 // from the basis, or of the numbers themselves.
 func (f *frameCoder) addPlanes(o *op, data []byte) (opKind, error) {
 	o.kind = opPlanes
+	basis, err := f.basisOf(o)
+	if err != nil {
+		return o.kind, err
+	}
 	var side []byte
 	for at := 0; at < len(data); at += planeBytes {
 		p := data[at:min(at+planeBytes, len(data))]
 		if o.from >= 0 {
 			f.basis, f.diff = grow(f.basis, len(p)), grow(f.diff, len(p))
-			if err := o.basis.read(f.old, o, int64(at), f.basis); err != nil {
+			if _, err := basis.read(f.basis, o.basis.skip+int64(at)); err != nil {
 				return o.kind, oldError(err)
 			}
 			subtract(f.diff, p, f.basis, o.class.Width(), isFloat(o.class))
@@ -55,6 +59,10 @@ func (f *frameCoder) addPlanes(o *op, data []byte) (opKind, error) {
 
 // joinPlanes fills data with a step of numbers.
 func (f *frameCoder) joinPlanes(o *op, data []byte) error {
+	basis, err := f.basisOf(o)
+	if err != nil {
+		return err
+	}
 	in, err := f.take(o.side)
 	if err != nil {
 		return err
@@ -66,7 +74,7 @@ func (f *frameCoder) joinPlanes(o *op, data []byte) error {
 		}
 		if o.from >= 0 {
 			f.basis = grow(f.basis, len(p))
-			if err := o.basis.read(f.old, o, int64(at), f.basis); err != nil {
+			if _, err := basis.read(f.basis, o.basis.skip+int64(at)); err != nil {
 				return oldError(err)
 			}
 			add(p, f.basis, o.class.Width(), isFloat(o.class))

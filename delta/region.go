@@ -3,6 +3,8 @@ package delta
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 	"sort"
 
 	"github.com/dunlin-mesh/dunlin/chunker"
@@ -28,8 +30,43 @@ func (r *region) end() int64 { return r.at + r.size }
 // arrays.
 const gapBytes = 4 << 10
 
-// findRegions cuts a view into regions that cover it in order.
-func findRegions(ctx context.Context, v *view, name string, dtype manifest.DType) ([]region, error) {
+// findRegions cuts two views into regions that cover them in order. Gaps of one
+// length that follow each other alike in both are cut alike, so that what is
+// recognised in the new file has its counterpart in the old one.
+func findRegions(ctx context.Context, old, next *view, oldName, newName string, dtype manifest.DType) (olds, news []region, err error) {
+	typed, err := typedRegions(ctx, next, newName, dtype)
+	if err != nil {
+		return nil, nil, fmt.Errorf("new file: %w", err)
+	}
+	known := map[int64][]region{} // what gaps of a length hold
+	find := func(v *view, from, to int64) ([]region, error) {
+		if same, ok := known[to-from]; ok && to-from >= gapBytes {
+			shifted := slices.Clone(same)
+			for i := range shifted {
+				shifted[i].at += from - same[0].at
+			}
+			return shifted, nil
+		}
+		found, err := searchGap(ctx, v, from, to)
+		if v == next && len(found) > 0 {
+			known[to-from] = found
+		}
+		return found, err
+	}
+	if news, err = fillGaps(next, typed, find); err != nil {
+		return nil, nil, fmt.Errorf("new file: %w", err)
+	}
+	if typed, err = typedRegions(ctx, old, oldName, dtype); err == nil {
+		olds, err = fillGaps(old, typed, find)
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("old file: %w", err)
+	}
+	return olds, news, nil
+}
+
+// typedRegions returns what a view's formats tell of, in order.
+func typedRegions(ctx context.Context, v *view, name string, dtype manifest.DType) ([]region, error) {
 	var typed []region
 	for _, part := range v.parts {
 		if part.class != codec.Other {
@@ -47,37 +84,46 @@ func findRegions(ctx context.Context, v *view, name string, dtype manifest.DType
 		typed = append(typed, found...)
 	}
 	sort.SliceStable(typed, func(i, j int) bool { return typed[i].at < typed[j].at })
+	return typed, nil
+}
+
+// fillGaps adds to typed regions those between them.
+func fillGaps(v *view, typed []region, find func(v *view, from, to int64) ([]region, error)) ([]region, error) {
 	var regions []region
 	at := int64(0)
-	for _, t := range typed {
+	for _, t := range append(typed, region{at: v.size}) {
 		if t.at < at {
 			continue // two parts tell of the same bytes: the first stands
 		}
-		if err := fillGap(ctx, v, &regions, at, t.at); err != nil {
-			return nil, err
+		if t.at > at {
+			found, err := find(v, at, t.at)
+			if err != nil {
+				return nil, err
+			}
+			regions = append(regions, found...)
 		}
-		regions = append(regions, t)
+		if t.size > 0 {
+			regions = append(regions, t)
+		}
 		at = t.end()
 	}
-	return regions, fillGap(ctx, v, &regions, at, v.size)
+	return regions, nil
 }
 
-// fillGap appends the regions of bytes that no format tells about.
-func fillGap(ctx context.Context, v *view, regions *[]region, from, to int64) error {
+// searchGap returns the regions of bytes that no format tells about.
+func searchGap(ctx context.Context, v *view, from, to int64) ([]region, error) {
 	if to-from < gapBytes {
-		if to > from {
-			*regions = append(*regions, region{at: from, size: to - from})
-		}
-		return nil
+		return []region{{at: from, size: to - from}}, nil
 	}
 	found, err := sections.Find(ctx, v, from, to-from)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	for _, s := range found {
-		*regions = append(*regions, region{at: s.Offset, size: s.Length, class: s.Class, cols: s.Cols})
+	regions := make([]region, len(found))
+	for i, s := range found {
+		regions[i] = region{at: s.Offset, size: s.Length, class: s.Class, cols: s.Cols}
 	}
-	return nil
+	return regions, nil
 }
 
 // tensors returns the tensors that the format of a part tells of. A part that

@@ -19,21 +19,22 @@ const (
 	copyBytes = 16 << 10
 )
 
-// compare tells the equal runs of size bytes at a of next and b of old from the
-// others, which begin and end at multiples of width.
-func compare(ctx context.Context, old, next *view, b, a, size int64, width int) ([]run, error) {
+// compare tells the runs that are equal to the basis from the others, which begin
+// and end at multiples of width, among the size bytes from skip on of the region
+// at a of next.
+func compare(ctx context.Context, basis *basisReader, next *view, a, skip, size int64, width int) ([]run, error) {
 	const piece = 256 << 10
 	x, y := make([]byte, min(piece, size)), make([]byte, min(piece, size))
 	var blocks []run // of whole blocks, alternating
-	for at := int64(0); at < size; at += piece {
+	for at := skip; at < skip+size; at += piece {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		n := min(piece, size-at)
+		n := min(piece, skip+size-at)
 		if err := readFull(next, x[:n], a+at); err != nil {
 			return nil, newError(err)
 		}
-		if err := readFull(old, y[:n], b+at); err != nil {
+		if _, err := basis.read(y[:n], at); err != nil {
 			return nil, oldError(err)
 		}
 		if bytes.Equal(x[:n], y[:n]) {
@@ -45,7 +46,7 @@ func compare(ctx context.Context, old, next *view, b, a, size int64, width int) 
 			blocks = addRun(blocks, run{at + k, m, bytes.Equal(x[k:k+m], y[k:k+m])})
 		}
 	}
-	return trim(old, next, b, a, merge(blocks), int64(width))
+	return trim(basis, next, a, merge(blocks), int64(width))
 }
 
 // addRun appends r, joined with the run before if that is of its kind.
@@ -75,7 +76,7 @@ func merge(runs []run) []run {
 
 // trim moves the ends of runs that differ to the first and last element that
 // does.
-func trim(old, next *view, b, a int64, runs []run, width int64) ([]run, error) {
+func trim(basis *basisReader, next *view, a int64, runs []run, width int64) ([]run, error) {
 	var out []run
 	x, y := make([]byte, compareBytes), make([]byte, compareBytes)
 	for _, r := range runs {
@@ -87,7 +88,7 @@ func trim(old, next *view, b, a int64, runs []run, width int64) ([]run, error) {
 		if err := readFull(next, x[:n], a+r.at); err != nil {
 			return nil, newError(err)
 		}
-		if err := readFull(old, y[:n], b+r.at); err != nil {
+		if _, err := basis.read(y[:n], r.at); err != nil {
 			return nil, oldError(err)
 		}
 		head := int64(0)
@@ -97,7 +98,7 @@ func trim(old, next *view, b, a int64, runs []run, width int64) ([]run, error) {
 		if err := readFull(next, x[:n], a+r.at+r.size-n); err != nil {
 			return nil, newError(err)
 		}
-		if err := readFull(old, y[:n], b+r.at+r.size-n); err != nil {
+		if _, err := basis.read(y[:n], r.at+r.size-n); err != nil {
 			return nil, oldError(err)
 		}
 		tail := int64(0)

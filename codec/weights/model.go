@@ -39,6 +39,7 @@ type Model struct {
 	pair  []mix.Slot            // [state][rel by last/4][rel by column/4]
 	exp   []mix.Slot            // [state][exp][class]
 	digit []mix.Slot            // [state][pattern][class]
+	lean  []mix.Slot            // [state][near0][class]
 	sign  [4][]mix.Slot
 	top   [3][]mix.Slot
 	low   []mix.Slot
@@ -62,6 +63,9 @@ type Model struct {
 	signsUp []int8
 	left    [2]int64
 	hi, lo  int64
+	rest    []int8 // of the elements to come
+	hasRest bool
+	near0   int // of this element: how rounding leans, 0 if that is not known
 	values  []int64
 	basis   []int64
 }
@@ -80,7 +84,8 @@ func NewModel(class codec.Class, based bool) *Model {
 	m.pair = slots(states * 16 * 16)
 	m.exp = slots(states * exps * classes)
 	m.digit = slots(states * 256 * classes)
-	m.sign = [4][]mix.Slot{slots(27), slots(span * 3), slots(exps * 4), slots(81)}
+	m.lean = slots(states * 64 * classes)
+	m.sign = [4][]mix.Slot{slots(27), slots(span*3 + 64), slots(exps * 4), slots(81)}
 	m.top = [3][]mix.Slot{slots(span * 8), slots(classes * 8), slots(exps * 8 * 4)}
 	m.low = slots(classes * classes)
 	m.zero = [3][]mix.Slot{slots(64), slots(4096), slots(256)}
@@ -245,8 +250,9 @@ func (m *Model) bit(c *mix.Coder, mixer *mix.Mixer, set, n, bit int, limit uint3
 	return bit
 }
 
-// Code codes a run of whole elements.
-func (m *Model) Code(c *mix.Coder, basis, data []byte) {
+// Code codes a run of whole elements. rest, if not nil, says for each what
+// rounding took from its basis, in 256ths.
+func (m *Model) Code(c *mix.Coder, basis []byte, rest []int8, data []byte) {
 	const piece = 4096
 	w := m.f.width
 	if m.values == nil {
@@ -260,6 +266,10 @@ func (m *Model) Code(c *mix.Coder, basis, data []byte) {
 			basis = basis[n*w:]
 		} else {
 			clear(b)
+		}
+		m.rest, m.hasRest = rest, rest != nil
+		if rest != nil {
+			rest = rest[n:]
 		}
 		if c.Decodes() {
 			for i := range v {
@@ -280,8 +290,16 @@ func (m *Model) element(c *mix.Coder, v, b int64) int64 {
 	if m.p.Zeros && b != 0 {
 		if m.becomesZero(c, v, b) {
 			m.note(0, 0, b, false)
+			if m.hasRest {
+				m.rest = m.rest[1:]
+			}
 			return 0
 		}
+	}
+	m.near0 = 0
+	if m.hasRest {
+		m.near0 = 1 + int(uint8(m.rest[0])^0x80)>>3
+		m.rest = m.rest[1:]
 	}
 	col := m.col + 1
 	shift := 4 * m.shift(b)
@@ -379,6 +397,9 @@ func (m *Model) codeClass(c *mix.Coder, k, K int, q *[forecasts]int, exp int) in
 		b := min(max(4*j-q[byColumn]+span, 0), span-1) / 4
 		m.at[5] = &m.pair[(state*16+a)*16+b]
 		m.at[6] = &m.exp[(state*exps+exp)*classes+j]
+		if m.near0 > 0 {
+			m.at[5] = &m.lean[(state*64+m.near0)*classes+j]
+		}
 		m.at[7] = &m.digit[(state*256+pattern)*classes+j]
 		return m.bit(c, m.class, state*16+min(j, 15), 8, bit, 400)
 	}
@@ -426,6 +447,9 @@ func (m *Model) codeSign(c *mix.Coder, neg int, b int64, rel, exp int) int {
 	rel = min(max(rel, 0), span-1)
 	m.at[0] = &m.sign[0][(l*3+u)*3+s]
 	m.at[1] = &m.sign[1][rel*3+s]
+	if m.near0 > 0 {
+		m.at[1] = &m.sign[1][span*3+m.near0]
+	}
 	m.at[2] = &m.sign[2][exp*4+s]
 	m.at[3] = &m.sign[3][((l*3+signOf(m.left[1]))*3+u)*3+int(m.signsUp[m.col]+1)]
 	return m.bit(c, m.signs, 0, 4, neg, 1000)

@@ -40,7 +40,7 @@ func (k *coder) code(t *testing.T, class codec.Class, cols int, basis, data []by
 	at := k.c.Bytes()
 	p := Measure(class, cols, basis, data)
 	m.Begin(p, 0)
-	m.Code(k.c, basis, data)
+	m.Code(k.c, basis, nil, data)
 	return k.c.Bytes() - at
 }
 

@@ -1,0 +1,165 @@
+package delta
+
+import (
+	"context"
+	"encoding/binary"
+	"math"
+
+	"github.com/dunlin-mesh/dunlin/codec"
+	"github.com/dunlin-mesh/dunlin/delta/align"
+	"github.com/dunlin-mesh/dunlin/delta/derive"
+)
+
+// tables are those that were sent and not yet forgotten.
+type tables struct {
+	list  []*table
+	kept  int // of the first ones, which stay
+	bytes int
+	coder codec.Coder
+	emit  func(kind byte, payload []byte) error
+}
+
+// add sends a table and returns its number, or -1 if it is too large.
+func (t *tables) add(next *table) (int, error) {
+	payload, err := next.append(nil, &t.coder)
+	if err != nil || len(payload) > maxTableBytes {
+		return -1, err
+	}
+	if t.bytes+len(payload) > maxTablesBytes || len(t.list) == maxTables {
+		if err := t.emit(recordForget, binary.AppendUvarint(nil, uint64(t.kept))); err != nil {
+			return -1, err
+		}
+		t.list, t.bytes = append([]*table(nil), t.list[:t.kept]...), 0
+	}
+	t.list, t.bytes = append(t.list, next), t.bytes+len(payload)
+	return len(t.list) - 1, t.emit(recordTable, payload)
+}
+
+// matrix returns a region as a matrix: rows by its first side, columns by its
+// second, blocks by what is left. Bytes of no known shape are rows of r.cols.
+func (r *region) matrix(v *view) align.Matrix {
+	m := align.Matrix{R: v, Offset: r.at, Class: r.class, Rows: 1, Cols: 1, Block: 1}
+	shape := r.shape
+	for len(shape) > 0 && shape[0] == 1 {
+		shape = shape[1:]
+	}
+	n := int(r.size) / r.class.Width()
+	switch {
+	case len(shape) == 0 && r.cols > 1 && n%r.cols == 0:
+		m.Rows, m.Cols = n/r.cols, r.cols
+	case len(shape) == 0 || elements(shape) != uint64(n):
+		m.Rows = n
+	default:
+		m.Rows = int(shape[0])
+		if len(shape) > 1 {
+			m.Cols = int(shape[1])
+			m.Block = n / m.Rows / m.Cols
+		}
+	}
+	return m
+}
+
+func elements(shape []uint64) uint64 {
+	n := uint64(1)
+	for _, d := range shape {
+		if d == 0 || n > math.MaxInt64/d {
+			return 0
+		}
+		n *= d
+	}
+	return n
+}
+
+// transformOf returns a transform of a region's matrix.
+func transformOf(kind transformKind, m align.Matrix, first, second int) transform {
+	return transform{kind: kind, rows: m.Rows, cols: m.Cols, block: m.Block, oldClass: m.Class, first: first, second: second}
+}
+
+// findOrders looks for permutations in all pairs at once.
+func (p *planner) findOrders(ctx context.Context) error {
+	p.orders = make([]transform, len(p.news))
+	var pairs []align.Pair
+	var numbers []int
+	for i := range p.news {
+		j := p.pairs[i].old
+		if j < 0 || p.news[i].class == codec.Other || p.news[i].class != p.olds[j].class || p.news[i].size != p.olds[j].size {
+			continue
+		}
+		next := p.news[i].matrix(p.next)
+		old := next
+		old.R, old.Offset = p.old, p.olds[j].at
+		pairs = append(pairs, align.Pair{Old: old, New: next})
+		numbers = append(numbers, i)
+	}
+	orders, aligned, err := align.Permutations(ctx, pairs)
+	if err != nil {
+		return err
+	}
+	ids := make([]int, len(orders)+1)
+	ids[len(orders)] = -1
+	for k, order := range orders {
+		if ids[k], err = p.tables.add(&table{order: order}); err != nil {
+			return err
+		}
+	}
+	p.tables.kept, p.tables.bytes = len(p.tables.list), 0
+	id := func(k int) int {
+		if k < 0 {
+			return -1
+		}
+		return ids[k]
+	}
+	for k, a := range aligned {
+		if row, col := id(a.Row), id(a.Col); row >= 0 || col >= 0 {
+			p.orders[numbers[k]] = transformOf(permuted, pairs[k].New, row, col)
+		}
+	}
+	return nil
+}
+
+// transform returns how the basis of region i is best made, sending the table
+// that it takes.
+func (p *planner) transform(ctx context.Context, i int) (transform, error) {
+	if p.orders[i].kind != asIs {
+		return p.orders[i], nil
+	}
+	r, o := &p.news[i], &p.olds[p.pairs[i].old]
+	if r.class == codec.Other {
+		return transform{}, nil
+	}
+	next := r.matrix(p.next)
+	old := next
+	old.R, old.Offset = p.old, o.at
+	if !isFloat(r.class) || next.Rows < 2 || next.Cols*next.Block < 4 || next.Cols*next.Block > maxRowElements {
+		return transform{}, nil
+	}
+	f, ok, err := derive.LowRank(ctx, forDerive(old), forDerive(next), maxRank)
+	if err != nil {
+		return transform{}, err
+	}
+	if ok {
+		k, err := p.tables.add(&table{factors: &f})
+		if err == nil && k >= 0 {
+			return transformOf(lowRank, next, k, -1), nil
+		}
+		if err != nil {
+			return transform{}, err
+		}
+	}
+	gains, err := findGains(ctx, old, next)
+	if err != nil || gains == nil {
+		return transform{}, err
+	}
+	k, err := p.tables.add(&table{gains: gains})
+	if err != nil || k < 0 {
+		return transform{}, err
+	}
+	return transformOf(scaled, next, k, -1), nil
+}
+
+func forDerive(m align.Matrix) derive.Matrix {
+	return derive.Matrix{R: m.R, Offset: m.Offset, Class: m.Class, Rows: m.Rows, Cols: m.Cols, Block: m.Block}
+}
+
+// maxRank bounds the rank of an update that is looked for.
+const maxRank = 64
