@@ -15,6 +15,8 @@ var (
 	peersDesc    = prometheus.NewDesc("dunlin_peers", "Connected peers.", nil, nil)
 	chunksDesc   = prometheus.NewDesc("dunlin_chunks_total", "Chunks moved and verified, by direction.", []string{"direction"}, nil)
 	dupDesc      = prometheus.NewDesc("dunlin_duplicate_bytes_total", "Frame bytes that arrived for chunks that were here already.", nil, nil)
+	codedDesc    = prometheus.NewDesc("dunlin_deltas_coded_total", "Deltas made on this node.", nil, nil)
+	deltasDesc   = prometheus.NewDesc("dunlin_delta_cache_bytes", "Disk used by deltas that may be passed on, and by parts of those that are arriving.", nil, nil)
 	badDesc      = prometheus.NewDesc("dunlin_bad_peers_total", "Times that a peer was dropped for what it sent.", nil, nil)
 	diskDesc     = prometheus.NewDesc("dunlin_store_bytes", "Disk used by the store, by kind.", []string{"kind"}, nil)
 	freeDesc     = prometheus.NewDesc("dunlin_disk_free_bytes", "Free on the store's disk.", nil, nil)
@@ -33,7 +35,7 @@ func newMetrics(n *Node) *prometheus.Registry {
 // Describe implements prometheus.Collector.
 func (g gauges) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		bytesDesc, peersDesc, chunksDesc, dupDesc, badDesc, diskDesc, freeDesc, sequenceDesc, heldDesc, stateDesc,
+		bytesDesc, peersDesc, chunksDesc, dupDesc, codedDesc, deltasDesc, badDesc, diskDesc, freeDesc, sequenceDesc, heldDesc, stateDesc,
 	} {
 		out <- d
 	}
@@ -53,6 +55,10 @@ func (g gauges) Collect(out chan<- prometheus.Metric) {
 		counter(bytesDesc, float64(totals.TotalOut), "out", "all")
 		counter(bytesDesc, float64(t.BytesReceived), "in", "transfer")
 		counter(bytesDesc, float64(t.BytesSent), "out", "transfer")
+		counter(bytesDesc, float64(t.Deltas.BytesReceived), "in", "delta")
+		counter(bytesDesc, float64(t.Deltas.BytesSent), "out", "delta")
+		counter(codedDesc, float64(t.Deltas.Coded))
+		gauge(deltasDesc, float64(t.Deltas.CacheBytes))
 		counter(chunksDesc, float64(t.ChunksReceived), "in")
 		counter(chunksDesc, float64(t.ChunksSent), "out")
 		counter(dupDesc, float64(t.DuplicateBytes))

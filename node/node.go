@@ -52,6 +52,7 @@ type Node struct {
 	engine    modelrt.Engine
 	activator *modelrt.Activator
 	board     *board
+	routes    routes
 	metrics   *prometheus.Registry
 	book      *book
 	keys      *keyring
@@ -202,6 +203,7 @@ func (n *Node) Run(ctx context.Context) (err error) {
 	net := &online{host: h, counter: counter, since: time.Now()}
 	net.transfer, err = transfer.New(transfer.Config{
 		Host: h, Store: holder{n.store}, Link: transfer.Link(n.config.Preset), Logger: n.log,
+		Delta: n.deltaConfig(),
 		OnBadPeer: func(p peer.ID, err error) {
 			n.log.Warn("a peer misbehaved, fetching elsewhere", slog.String("peer", p.String()), slog.Any("error", err))
 		},

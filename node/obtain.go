@@ -104,6 +104,9 @@ func (n *Node) fetch(ctx context.Context, net *online, w want, m *manifest.Manif
 		net.transfer.Changed(f.ID())
 	}
 	n.tell(w, entry{state: api.StateFetching, total: total})
+	if err := n.byDelta(ctx, net, w, m, files); err != nil {
+		return fmt.Errorf("fetch %s: %w", w.Release, err)
+	}
 	err := net.transfer.Fetch(ctx, transfer.Job{
 		Release: w.Manifest, Files: files,
 		Progress: func(p transfer.Progress) {

@@ -28,6 +28,7 @@ func (n *Node) status(ctx context.Context, _ none, out *api.Writer) (api.Status,
 		s.Network = api.Network{
 			BytesIn: totals.TotalIn, BytesOut: totals.TotalOut,
 			TransferIn: int64(transfers.BytesReceived), TransferOut: int64(transfers.BytesSent),
+			DeltaIn: int64(transfers.Deltas.BytesReceived), DeltaOut: int64(transfers.Deltas.BytesSent),
 		}
 	}
 	usage, err := n.store.Usage()
@@ -78,6 +79,7 @@ func (n *Node) describeModel(m manifest.Model, held []store.ReleaseState) api.Mo
 	}
 	latest, known := n.trust.Latest(m)
 	if known {
+		out.Routes = n.routes.of(m, latest.Version)
 		out.State, out.Stale = api.StateWaiting, latest.Stale
 		out.Latest = &api.Release{Version: latest.Version, Sequence: latest.Sequence, Manifest: latest.Manifest}
 		for _, r := range held {

@@ -43,6 +43,9 @@ type WholeFile struct {
 	io.Closer
 	Size int64
 	Name string // helps to tell the format
+	// DType is what a file that is one array consists of; empty: its format
+	// tells.
+	DType manifest.DType
 }
 
 // DeltaCoder makes and reads deltas. Its methods are called at the same time,

@@ -93,13 +93,35 @@ func printModels(w io.Writer, models []api.Model) {
 		if m.TotalBytes > 0 {
 			here = fmt.Sprintf("%d%% of %s", 100*m.HeldBytes/m.TotalBytes, size(m.TotalBytes))
 		}
-		note := m.Reason
+		note := strings.TrimSpace(m.Reason + " " + describeRoutes(m.Routes))
 		if m.Stale {
 			note = strings.TrimSpace("stale " + note)
 		}
 		t.row(m.Model, strings.Join(m.Role, ","), latest, active, m.State, here, note)
 	}
 	t.flush()
+}
+
+// describeRoutes says in a few words how a release comes.
+func describeRoutes(routes []api.Route) string {
+	var parts []string
+	for _, r := range routes {
+		name := ""
+		if len(routes) > 1 {
+			name = r.Path + ": "
+		}
+		switch r.By {
+		case api.ByDelta:
+			parts = append(parts, fmt.Sprintf("%sdelta to %s, %s of %s", name, r.Basis, size(r.DeltaBytes), size(r.Bytes)))
+		default:
+			parts = append(parts, fmt.Sprintf("%sin chunks, %s", name, r.Reason))
+		}
+		if len(parts) == 3 && len(routes) > 3 {
+			parts = append(parts, fmt.Sprintf("%d more", len(routes)-3))
+			break
+		}
+	}
+	return strings.Join(parts, "; ")
 }
 
 type peersCmd struct{}

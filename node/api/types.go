@@ -41,6 +41,9 @@ type Network struct {
 	// Transfer is the share of chunks and blocks.
 	TransferIn  int64 `json:"transfer_in"`
 	TransferOut int64 `json:"transfer_out"`
+	// Delta is the share of deltas, which is part of the former.
+	DeltaIn  int64 `json:"delta_in"`
+	DeltaOut int64 `json:"delta_out"`
 }
 
 // Disk is what the store occupies.
@@ -81,6 +84,26 @@ type Model struct {
 	TotalBytes uint64    `json:"total_bytes"`
 	Stale      bool      `json:"stale,omitempty"` // the publisher's metadata has expired
 	Held       []Release `json:"held,omitempty"`  // every release whose chunks are here
+	// Routes says how files of the newest release come, where an earlier
+	// release was here when they began to.
+	Routes []Route `json:"routes,omitempty"`
+}
+
+// The ways in which a file comes.
+const (
+	ByDelta  = "delta"
+	ByChunks = "chunks"
+)
+
+// Route is the way of one file of a release: by a delta, or in chunks and why.
+type Route struct {
+	Version    string `json:"version"`
+	Path       string `json:"path"`
+	By         string `json:"by"`                    // ByDelta or ByChunks
+	Basis      string `json:"basis,omitempty"`       // version that the delta was made against
+	DeltaBytes uint64 `json:"delta_bytes,omitempty"` // length of the delta
+	Bytes      uint64 `json:"bytes,omitempty"`       // of the file
+	Reason     string `json:"reason,omitempty"`      // why not by a delta
 }
 
 // Release names one release.
