@@ -2,9 +2,11 @@ package delta
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -12,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/dunlin-mesh/dunlin/codec"
+	"github.com/dunlin-mesh/dunlin/codec/container"
 )
 
 // Decode reads a delta made against old from r and writes the new file to w, in
@@ -34,11 +37,12 @@ func Decode(ctx context.Context, old Version, r io.Reader, w io.Writer, opt Opti
 	if have != h.oldSketch {
 		return fmt.Errorf("%w: of as many bytes, but others", ErrBasis)
 	}
-	d := &decoder{
-		old: newView(old.R, old.Size), opt: opt, h: h, left: h.newSize,
-		sum: sha256.New(), w: w,
+	d := &decoder{h: h, opt: opt, sum: sha256.New(), w: w}
+	if err := d.see(ctx, old, in); err != nil {
+		return err
 	}
-	if err := d.run(ctx, in); err != nil {
+	err = errors.Join(d.run(ctx, in), d.out.Close(), d.old.Close())
+	if err != nil {
 		return err
 	}
 	if d.left != 0 {
@@ -57,6 +61,8 @@ type decoder struct {
 	opt    Options
 	h      header
 	left   int64 // bytes of the new view to come
+	size   int64 // of the new view
+	out    *repacker
 	sum    interface {
 		io.Writer
 		Sum([]byte) []byte
@@ -64,6 +70,45 @@ type decoder struct {
 	w      io.Writer
 	planes codec.Coder
 	buf    []byte
+}
+
+// see makes the view of the old file as the delta's first record tells.
+func (d *decoder) see(ctx context.Context, old Version, in *bufio.Reader) error {
+	var packs [2][]container.Pack
+	if first, err := in.Peek(1); err == nil && first[0] == recordPacks {
+		_, payload, err := readRecord(in)
+		if err != nil {
+			return err
+		}
+		if packs[0], packs[1], err = parsePacks(payload, old.Size, d.h.newSize, &d.planes); err != nil {
+			return err
+		}
+	}
+	d.left = viewSize(d.h.newSize, packs[1])
+	d.size = d.left
+	d.out = &repacker{w: io.MultiWriter(d.w, d.sum), packs: packs[1]}
+	var err error
+	if d.old, err = newView(ctx, old.R, old.Size, packs[0], d.opt.Temp); errors.Is(err, container.ErrPack) || errors.Is(err, container.ErrCorrupt) {
+		err = fmt.Errorf("%w: %w", ErrDelta, err)
+	}
+	return err
+}
+
+// readRecord reads the kind and the payload of a record; the end has none.
+func readRecord(in *bufio.Reader) (kind uint64, payload []byte, err error) {
+	if kind, err = readUvarint(in, records-1); err != nil || kind == recordEnd {
+		return kind, nil, err
+	}
+	size, err := readUvarint(in, maxPayload)
+	if err != nil {
+		return kind, nil, err
+	}
+	// Grown as it comes: the length is a claim.
+	var b bytes.Buffer
+	if _, err := io.CopyN(&b, in, int64(size)); err != nil {
+		return kind, nil, short(err, "record")
+	}
+	return kind, b.Bytes(), nil
 }
 
 // decoding is a frame at work.
@@ -97,7 +142,7 @@ func (d *decoder) run(ctx context.Context, in *bufio.Reader) error {
 	for range workers {
 		g.Go(func() error {
 			for j := range todo {
-				segments, err := decodeFrame(d.old, j.tables, j.payload, d.h.newSize, &d.planes)
+				segments, err := decodeFrame(d.old, j.tables, j.payload, d.size, &d.planes)
 				if err != nil {
 					return err
 				}
@@ -125,20 +170,9 @@ func (d *decoder) run(ctx context.Context, in *bufio.Reader) error {
 // read yields the frames until the end of the delta.
 func (d *decoder) read(ctx context.Context, in *bufio.Reader, emit func(*decoding) error) error {
 	for {
-		kind, err := readUvarint(in, records-1)
-		if err != nil {
+		kind, payload, err := readRecord(in)
+		if err != nil || kind == recordEnd {
 			return err
-		}
-		if kind == recordEnd {
-			return nil
-		}
-		size, err := readUvarint(in, maxPayload)
-		if err != nil {
-			return err
-		}
-		payload := make([]byte, size)
-		if _, err := io.ReadFull(in, payload); err != nil {
-			return short(err, "frame")
 		}
 		if kind != recordFrame {
 			if err := d.table(kind, payload); err != nil {
@@ -155,8 +189,11 @@ func (d *decoder) read(ctx context.Context, in *bufio.Reader, emit func(*decodin
 	}
 }
 
-// table takes a table for the frames to come, or leaves all but the first ones.
+// table takes a table for the frames to come, or forgets all but the first ones.
 func (d *decoder) table(kind uint64, payload []byte) error {
+	if kind == recordPacks {
+		return fmt.Errorf("%w: packed runs after the first record", ErrDelta)
+	}
 	if kind == recordForget {
 		keep, n := binary.Uvarint(payload)
 		if n != len(payload) || keep > uint64(len(d.tables)) {
@@ -207,14 +244,13 @@ func (d *decoder) write(ctx context.Context, segments []segment) error {
 		}
 	}
 	if d.opt.Progress != nil {
-		d.opt.Progress(d.h.newSize-d.left, d.h.newSize)
+		d.opt.Progress(d.size-d.left, d.size)
 	}
 	return nil
 }
 
 func (d *decoder) put(p []byte) error {
-	d.sum.Write(p)
-	if _, err := d.w.Write(p); err != nil {
+	if _, err := d.out.Write(p); err != nil {
 		return fmt.Errorf("write new file: %w", err)
 	}
 	return nil

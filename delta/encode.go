@@ -3,6 +3,7 @@ package delta
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"runtime"
@@ -10,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/dunlin-mesh/dunlin/codec"
+	"github.com/dunlin-mesh/dunlin/codec/container"
 )
 
 // The kinds of records that follow the header.
@@ -18,6 +20,7 @@ const (
 	recordFrame         // bytes of the new file
 	recordTable         // for transforms; numbered from 0
 	recordForget        // all tables but so many, a uvarint
+	recordPacks         // the packed runs of both files; the first record, if any
 	records
 )
 
@@ -35,10 +38,9 @@ func (o *Options) workers() int {
 // made of. The same two files and the same effort give the same bytes on every
 // machine. It fails if either file cannot be read or w not be written; what w
 // got by then is worthless.
-func Encode(ctx context.Context, old, next Version, w io.Writer, opt Options) (Report, error) {
-	report := Report{OldBytes: old.Size, NewBytes: next.Size}
+func Encode(ctx context.Context, old, next Version, w io.Writer, opt Options) (report Report, err error) {
+	report = Report{OldBytes: old.Size, NewBytes: next.Size}
 	h := header{oldSize: old.Size, newSize: next.Size}
-	var err error
 	if h.oldSketch, err = sketch(old.R, old.Size); err != nil {
 		return report, err
 	}
@@ -49,11 +51,11 @@ func Encode(ctx context.Context, old, next Version, w io.Writer, opt Options) (R
 	if _, err := out.Write(h.append(nil)); err != nil {
 		return report, err
 	}
-	e := &encoder{
-		old:  newView(old.R, old.Size),
-		next: newView(next.R, next.Size),
-		opt:  opt, out: out, report: &report,
+	e := &encoder{opt: opt, out: out, report: &report}
+	if err := e.see(ctx, old, next); err != nil {
+		return report, err
 	}
+	defer func() { err = errors.Join(err, e.old.Close(), e.next.Close()) }()
 	plan, err := newPlanner(ctx, e.old, e.next, old.Name, next.Name, &opt)
 	if err != nil {
 		return report, err
@@ -64,6 +66,42 @@ func Encode(ctx context.Context, old, next Version, w io.Writer, opt Options) (R
 	_, err = out.Write([]byte{recordEnd})
 	report.DeltaBytes = out.n
 	return report, err
+}
+
+// see makes the views of both files, their containers seen through.
+func (e *encoder) see(ctx context.Context, old, next Version) error {
+	var packs [2][]container.Pack
+	var err error
+	for i, file := range []Version{old, next} {
+		if packs[i], err = container.Find(ctx, file.R, file.Size); err != nil {
+			return err
+		}
+		packs[i] = packs[i][:min(len(packs[i]), maxPacks)]
+	}
+	if e.old, err = newView(ctx, old.R, old.Size, packs[0], e.opt.Temp); err != nil {
+		return err
+	}
+	if e.next, err = newView(ctx, next.R, next.Size, packs[1], e.opt.Temp); err != nil {
+		return errors.Join(err, e.old.Close())
+	}
+	if len(packs[0])+len(packs[1]) == 0 {
+		return nil
+	}
+	payload, err := appendPacks(nil, packs[0], packs[1], &e.planes)
+	if err == nil {
+		err = e.record(recordPacks, payload)
+	}
+	if err != nil {
+		err = errors.Join(err, e.old.Close(), e.next.Close())
+	}
+	return err
+}
+
+// record writes a record.
+func (e *encoder) record(kind byte, payload []byte) error {
+	head := binary.AppendUvarint([]byte{kind}, uint64(len(payload)))
+	_, err := e.out.Write(append(head, payload...))
+	return err
 }
 
 type counter struct {
@@ -156,8 +194,7 @@ func (e *encoder) run(ctx context.Context, plan *planner) error {
 }
 
 func (e *encoder) write(j *job, payload []byte) error {
-	head := binary.AppendUvarint([]byte{j.kind}, uint64(len(payload)))
-	if _, err := e.out.Write(append(head, payload...)); err != nil {
+	if err := e.record(j.kind, payload); err != nil {
 		return err
 	}
 	e.report.add(&j.tally)

@@ -1,19 +1,26 @@
 package delta
 
 import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
 	"io"
+	"os"
 	"sort"
 
 	"github.com/dunlin-mesh/dunlin/codec"
+	"github.com/dunlin-mesh/dunlin/codec/container"
 )
 
 // view is a file with its containers seen through: in place of each packed run
 // stand the bytes that it packs. It is an io.ReaderAt for several goroutines.
 type view struct {
-	file  io.ReaderAt
-	size  int64
-	parts []part // in order, covering the view
-	files int64
+	file     io.ReaderAt
+	fileSize int64
+	size     int64
+	parts    []part // in order, covering the view
+	spill    *os.File
 }
 
 // part is a run of a view.
@@ -24,9 +31,75 @@ type part struct {
 	class    codec.Class // of unpacked elements
 }
 
-// newView returns the view of a file without containers.
-func newView(r io.ReaderAt, size int64) *view {
-	return &view{file: r, size: size, parts: []part{{size: size}}, files: size}
+// memoryBytes is how much of the unpacked bytes of a file is held in memory; more
+// goes to a temporary file.
+const memoryBytes = 4 << 20
+
+// newView returns the view of a file in which the packed runs are seen through;
+// what they hold is unpacked to memory, or to a file in the folder temp. The
+// caller closes the view.
+func newView(ctx context.Context, r io.ReaderAt, size int64, packs []container.Pack, temp string) (v *view, err error) {
+	v = &view{file: r, fileSize: size}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, v.Close())
+		}
+	}()
+	total := int64(0)
+	for i := range packs {
+		total += packs[i].Unpacked
+	}
+	if total > memoryBytes {
+		if v.spill, err = os.CreateTemp(temp, "dunlin-delta-*"); err != nil {
+			return v, fmt.Errorf("unpack: %w", err)
+		}
+		// The name goes now, the file when it is closed.
+		if err := os.Remove(v.spill.Name()); err != nil && !errors.Is(err, errors.ErrUnsupported) {
+			return v, fmt.Errorf("unpack: %w", err)
+		}
+	}
+	from, spilled := int64(0), int64(0)
+	raw := func(to int64) {
+		if to > from {
+			v.parts = append(v.parts, part{at: v.size, size: to - from, file: from})
+			v.size += to - from
+		}
+	}
+	for i := range packs {
+		p := &packs[i]
+		if err := ctx.Err(); err != nil {
+			return v, err
+		}
+		raw(p.Offset)
+		from = p.Offset + p.Length
+		next := part{at: v.size, size: p.Unpacked, file: p.Offset, class: codec.ClassOf(p.DType)}
+		v.size += p.Unpacked
+		if v.spill == nil {
+			var b bytes.Buffer
+			err = p.Unpack(r, &b)
+			next.r = bytes.NewReader(b.Bytes())
+		} else {
+			err = p.Unpack(r, v.spill)
+			next.r = io.NewSectionReader(v.spill, spilled, p.Unpacked)
+			spilled += p.Unpacked
+		}
+		if err != nil {
+			return v, fmt.Errorf("unpack bytes %d+%d: %w", p.Offset, p.Length, err)
+		}
+		if p.Unpacked > 0 {
+			v.parts = append(v.parts, next)
+		}
+	}
+	raw(size)
+	return v, nil
+}
+
+// Close gives up the temporary file.
+func (v *view) Close() error {
+	if v.spill == nil {
+		return nil
+	}
+	return v.spill.Close()
 }
 
 // ReadAt reads the bytes of the view at an offset.
@@ -45,7 +118,7 @@ func (v *view) ReadAt(p []byte, at int64) (n int, err error) {
 		got, err := r.ReadAt(want, from)
 		n += got
 		if got < len(want) {
-			if err == nil || err == io.EOF {
+			if err == nil || errors.Is(err, io.EOF) {
 				err = io.ErrUnexpectedEOF
 			}
 			return n, err
@@ -63,7 +136,19 @@ func (p *part) source(v *view) (r io.ReaderAt, size int64, base func(at, length 
 	if p.r != nil {
 		return p.r, p.size, func(at, _ int64) (int64, bool) { return p.at + at, true }
 	}
-	return v.file, v.files, func(at, length int64) (int64, bool) {
+	return v.file, v.fileSize, func(at, length int64) (int64, bool) {
 		return p.at + at - p.file, at >= p.file && at+length <= p.file+p.size
 	}
+}
+
+// readFull reads p at offset at of r, all of it.
+func readFull(r io.ReaderAt, p []byte, at int64) error {
+	n, err := r.ReadAt(p, at)
+	if n == len(p) {
+		return nil
+	}
+	if err == nil || errors.Is(err, io.EOF) {
+		err = io.ErrUnexpectedEOF
+	}
+	return err
 }
