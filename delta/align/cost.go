@@ -130,9 +130,20 @@ func cheapest(p Pair, each []int64, least int64) (best int, saved int64) {
 	return best, saved
 }
 
-// permutationBits is what n units' permutation takes to write down, n·log2(n)
-// rounded up.
-func permutationBits(n int) int64 { return int64(n) * int64(bits.Len(uint(n-1))) }
+// orderBits estimates what a permutation takes to write down: log2(n!), by
+// Stirling's formula n·log2(n) - 1.44·n, or less if long runs of it moved as a
+// whole.
+func orderBits(perm []int32) int64 {
+	n := int64(len(perm))
+	logN := int64(bits.Len(uint(n - 1)))
+	runs := int64(1)
+	for i := 1; i < len(perm); i++ {
+		if perm[i] != perm[i-1]+1 {
+			runs++
+		}
+	}
+	return min(n*logN-n*23/16, runs*(logN+4)) + 64
+}
 
 // settled returns the match as a permutation, unsure units included; nil if
 // there is none or it moves nothing.

@@ -7,36 +7,45 @@ import (
 
 const (
 	maxTried = 6 // groups that an axis is tried with
-	worth    = 2 // what a group must save, in costs of its permutation: chance saves about one
+	worth    = 2 // what a group must save, in costs of its permutation
 )
 
 // decide settles the groups, lets open axes try them, and gives up the groups
 // that do not pay.
 func (s *state) decide(ctx context.Context) error {
+	for at := range s.groups {
+		if err := s.settle(ctx, at); err != nil {
+			return err
+		}
+	}
+	s.stack()
 	dropped := make([]bool, len(s.groups))
-	for round := 0; len(s.groups) > 0; round++ {
-		if round < 2 { // once for those that found a group, once for those that joined it
-			for at := range s.groups {
-				if err := s.settle(ctx, at); err != nil {
-					return err
-				}
+	if _, err := s.chooseAll(ctx, dropped); err != nil {
+		return err
+	}
+	// Now those speak, too, that joined.
+	for at, g := range s.groups {
+		if !g.stacked {
+			if err := s.settle(ctx, at); err != nil {
+				return err
 			}
 		}
+	}
+	for {
 		saved, err := s.chooseAll(ctx, dropped)
 		if err != nil {
 			return err
 		}
 		pays := true
 		for g, bits := range saved {
-			if !dropped[g] && bits < worth*permutationBits(len(s.groups[g].match.to)) && round > 0 {
+			if !dropped[g] && bits < s.groups[g].price() {
 				dropped[g], pays = true, false
 			}
 		}
-		if pays && round > 0 {
-			break
+		if pays {
+			return nil
 		}
 	}
-	return nil
 }
 
 // chooseAll chooses for all open pairs and returns what each group saves.
@@ -88,8 +97,8 @@ func (s *state) choose(ctx context.Context, pair int, dropped []bool) (gain int6
 	return gain, nil
 }
 
-// candidates are identity, what an axis has, and other groups of its length,
-// those first that occur in near pairs.
+// candidates are identity and the group that an axis has; if it has none, other
+// groups of its length, those first that occur in near pairs.
 func (s *state) candidates(pair int, a side, dropped []bool) []int {
 	n := s.pairs[pair].Old.units(a)
 	list := []int{identity}
@@ -100,12 +109,15 @@ func (s *state) candidates(pair int, a side, dropped []bool) []int {
 		}
 	}
 	offer(s.axes[pair][a])
-	for away := 0; away < len(s.pairs) && len(list) <= maxTried; away++ {
-		for _, near := range []int{pair - away, pair + away} {
-			if near >= 0 && near < len(s.pairs) {
-				offer(s.axes[near][rows])
-				offer(s.axes[near][cols])
-			}
+	if len(list) > 1 {
+		return list
+	}
+	for _, g := range s.near(pair) {
+		offer(g)
+	}
+	for g := range s.groups {
+		if s.groups[g].stacked {
+			offer(g)
 		}
 	}
 	return list
@@ -128,13 +140,16 @@ func (s *state) result() (perms [][]uint32, aligned []Aligned) {
 		}
 		n, ok := number[g]
 		if !ok {
-			n = len(perms)
-			number[g] = n
 			perm := make([]uint32, len(s.groups[g].perm))
 			for i, t := range s.groups[g].perm {
 				perm[i] = uint32(t)
 			}
-			perms = append(perms, perm)
+			n = slices.IndexFunc(perms, func(p []uint32) bool { return slices.Equal(p, perm) })
+			if n < 0 {
+				n = len(perms)
+				perms = append(perms, perm)
+			}
+			number[g] = n
 		}
 		return n
 	}

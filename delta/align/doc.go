@@ -46,7 +46,7 @@
 //
 // # Not promised
 //
-// Alignment is a search, not a proof. Axes of more than 2^18 units, rows of more than
+// Alignment is a search, not a proof. Axes of more than 2^17 units, rows of more than
 // 2 MiB, and what is permuted inside a Block or together with signs or scales
 // are left as they are.
 //

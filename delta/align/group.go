@@ -2,8 +2,19 @@ package align
 
 // group is a permutation that axes of several pairs share.
 type group struct {
-	match *match
-	perm  []int32 // settled; nil before
+	match   *match
+	perm    []int32 // settled; nil before
+	stacked bool    // made from another one, no pair founded it
+}
+
+// price is what a group must save, in bits. The best of all permutations saves
+// by chance about what it costs, so one that was sought among all must do
+// better; one made from another need not.
+func (g *group) price() int64 {
+	if g.stacked {
+		return orderBits(g.perm)
+	}
+	return worth * orderBits(g.perm)
 }
 
 // groups are found in order of pairs.

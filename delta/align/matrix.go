@@ -15,7 +15,7 @@ import (
 var ErrShape = errors.New("matrices do not fit together")
 
 const (
-	maxUnits    = 1 << 18   // longer axes are taken as they stand
+	maxUnits    = 1 << 17   // longer axes are taken as they stand
 	maxRowBytes = 2 << 20   // matrices of longer rows are taken as they stand
 	readBytes   = 128 << 10 // wanted of one read
 )

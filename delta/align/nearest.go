@@ -10,7 +10,7 @@ import (
 const (
 	fewProducts   = 1 << 23 // up to here every point is compared with every other at once
 	bruteProducts = 1 << 28 // and up to here if a sample of points is worth it
-	mostProducts  = 1 << 33 // up to here they are compared if nothing less helps
+	mostProducts  = 1 << 32 // up to here they are compared if nothing less helps
 	probes        = 64      // points that are tried first where there are many
 	projections   = 16      // orders in which near points are looked for
 	window        = 16      // points to either side in an order

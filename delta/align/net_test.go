@@ -190,6 +190,11 @@ func (n *network) update(rnd *rand.Rand, class codec.Class, noise float64, perms
 			New: align.Matrix{Offset: offset, Class: class, Rows: t.rows, Cols: t.cols, Block: t.block},
 		})
 	}
+	return u.again()
+}
+
+// again lets the pairs read old and now, which a test may have changed.
+func (u *update) again() *update {
 	old, now := bytes.NewReader(u.old), bytes.NewReader(u.now)
 	for i := range u.pairs {
 		u.pairs[i].Old.R, u.pairs[i].New.R = old, now

@@ -5,6 +5,10 @@ import "context"
 // fewNumbers is how many numbers of a unit say who it is, even in 8 bits.
 const fewNumbers = 16
 
+// plenty is the part of units that are sure from which on the rest is left to
+// all tensors of the group together.
+const plenty = 0.9
+
 // found are the matches of a pair's rows and columns; nil where nothing is
 // known.
 type found [2]*match
@@ -80,7 +84,7 @@ func alternate(ctx context.Context, p Pair, f found) (found, error) {
 	}
 	for turn, idle := 0, 0; turn < 6 && idle < 2; turn, a = turn+1, a.other() {
 		idle++
-		if !f[a.other()].trusted() || f[a].sures() == p.Old.units(a) {
+		if !f[a.other()].trusted() || f[a].share() >= plenty {
 			continue
 		}
 		m, err := direct(ctx, p, a, f[a.other()])

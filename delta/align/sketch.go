@@ -38,7 +38,14 @@ func bySketch(ctx context.Context, p Pair) (f found, err error) {
 	if err != nil {
 		return f, err
 	}
-	for _, a := range []side{rows, cols} {
+	first := rows // the axis of fewer units
+	if p.Old.Cols < p.Old.Rows {
+		first = cols
+	}
+	for _, a := range []side{first, first.other()} {
+		if f[a.other()].share() > 0.5 {
+			break // direct will do the rest
+		}
 		level(old[a], now[a])
 		if f[a], err = byDistance(ctx, old[a], now[a]); err != nil {
 			return f, err
