@@ -175,7 +175,8 @@ func (s *serving) sendBlock(ctx context.Context, cid manifest.CID) error {
 	}
 	buf := s.t.buffers.get(len(data))
 	defer s.t.buffers.put(buf)
-	frame, err := s.t.coder.Encode(*buf, data, nil, s.effort.pick(s.class()))
+	// Blocks are few and shrink well; that a link looks fast is no reason.
+	frame, err := s.t.coder.Encode(*buf, data, nil, max(s.effort.pick(s.class()), codec.Fast))
 	if err != nil {
 		return err
 	}
