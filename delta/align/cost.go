@@ -11,8 +11,9 @@ const (
 	costCols = 32  // sampled of a row, at most
 	costIn   = 16  // sampled of an element, at most
 
-	leastToFound = 12 // 1/256 bit a number that a new permutation must save
-	leastToJoin  = 2  // and one that is there already
+	leastToFound = 24 // 1/256 bit a number that a new permutation must save
+	leastToJoin  = 8  // and one that is there already
+	leastBits    = 24 // that any must save of a matrix, for it is named there
 )
 
 // option is a basis that is tried: old units of the new rows and columns; nil
@@ -109,14 +110,17 @@ func costs(ctx context.Context, p Pair, options []option) ([]int64, error) {
 
 // saves is what an option saves over identity, in bits of the whole matrix,
 // from the costs of a number; 0 if these are less than least apart and less
-// than by a tenth.
+// than by a tenth, or if it is less than leastBits.
 func saves(p Pair, identity, option, least int64) int64 {
 	gain := identity - option
 	if gain <= 0 || gain < least && 10*gain < identity {
 		return 0
 	}
 	numbers := float64(p.Old.Rows) * float64(p.Old.Cols) * float64(p.Old.Block)
-	return int64(numbers * float64(gain) / 256)
+	if bits := int64(numbers * float64(gain) / 256); bits >= leastBits {
+		return bits
+	}
+	return 0
 }
 
 // cheapest returns the first of the options, of which identity is the first,

@@ -16,6 +16,9 @@ func (p points) at(i int) []float32 { return p.v[i*p.dims:][:p.dims] }
 // level shifts and scales every dimension alike for both sets, so that
 // together they have mean 0 and variance 1; a constant one becomes 0.
 func level(old, now points) {
+	if old.dims == 0 {
+		return
+	}
 	n := float64(old.len() + now.len())
 	for d := range old.dims {
 		var sum, squares float64

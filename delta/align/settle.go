@@ -87,9 +87,16 @@ func (s *state) testimony(ctx context.Context, at int) (old, now points, err err
 			if s.axes[p][a] != at || len(olds) == witnesses {
 				continue
 			}
-			o, n, err := directPoints(ctx, s.pairs[p], a, s.known(p, a.other()), dims)
+			given := s.known(p, a.other())
+			if given.sures() == 0 {
+				continue // doubted altogether
+			}
+			o, n, err := directPoints(ctx, s.pairs[p], a, given, dims)
 			if err != nil {
 				return old, now, err
+			}
+			if o.dims == 0 || n.dims == 0 {
+				continue // nothing known of the other axis to hold units against
 			}
 			olds, nows = append(olds, o), append(nows, n)
 		}
