@@ -24,11 +24,14 @@ func TestBestTool(t *testing.T) {
 		{"one tool, better than the table", pair, map[string]toolResult{"xdelta3": {bytes: 45}}, 45, "xdelta3", false},
 		{
 			"all tools, worse than the table", pair,
-			map[string]toolResult{"xdelta3": {bytes: 60}, "bsdiff": {bytes: 70}, "zstd-patch": {bytes: 80}}, 60, "xdelta3", false,
+			map[string]toolResult{"xdelta3": {bytes: 60}, "bsdiff": {bytes: 70}, "zstd-patch": {bytes: 80}},
+			60, "xdelta3", false,
 		},
 		{
-			"unrelated files", oneCase{kind: unrelatedCase},
-			map[string]toolResult{"xdelta3": {bytes: 60}, "zstd": {bytes: 70}}, 70, "zstd", false,
+			"unrelated files",
+			oneCase{kind: unrelatedCase},
+			map[string]toolResult{"xdelta3": {bytes: 60}, "zstd": {bytes: 70}},
+			70, "zstd", false,
 		},
 	} {
 		r := newRow(tt.c, files{full: 100})
@@ -64,16 +67,22 @@ func TestJudge(t *testing.T) {
 		{"unrelated, a byte too many", row{Full: 5000, Best: 4000, Delta: 4069}, oneCase{kind: unrelatedCase}, 4068, false},
 		{"too much memory", row{Full: 100, Delta: 1, PeakDecode: memoryTarget}, oneCase{}, 0, false},
 		{
-			"fast enough", row{Full: 1e6, SecondsEncode: 1, SecondsDecode: 0.5},
-			oneCase{speed: &speedCase{encodeRate: 1e6, decodeRate: 2e6, within: time.Second}}, 0, true,
+			"fast enough",
+			row{Full: 1e6, SecondsEncode: 1, SecondsDecode: 0.5},
+			oneCase{speed: &speedCase{encodeRate: 1e6, decodeRate: 2e6, within: time.Second}},
+			0, true,
 		},
 		{
-			"slow to decode", row{Full: 1e6, SecondsEncode: 1, SecondsDecode: 0.6},
-			oneCase{speed: &speedCase{encodeRate: 1e6, decodeRate: 2e6}}, 0, false,
+			"slow to decode",
+			row{Full: 1e6, SecondsEncode: 1, SecondsDecode: 0.6},
+			oneCase{speed: &speedCase{encodeRate: 1e6, decodeRate: 2e6}},
+			0, false,
 		},
 		{
-			"too late", row{Full: 1e6, SecondsEncode: 2, SecondsDecode: 0.6},
-			oneCase{speed: &speedCase{within: time.Second}}, 0, false,
+			"too late",
+			row{Full: 1e6, SecondsEncode: 2, SecondsDecode: 0.6},
+			oneCase{speed: &speedCase{within: time.Second}},
+			0, false,
 		},
 	} {
 		tt.row.judge(tt.c)

@@ -79,7 +79,7 @@ func rows(layers ...string) group {
 	return g
 }
 
-// norm lists the vectors of a batch normalization.
+// norm lists the vectors of a batch normalisation.
 func norm(number string) group {
 	n := "batch_norm2d_" + number
 	return ofUnits(n+".b_0", n+".w_0", n+".w_1", n+".w_2")
