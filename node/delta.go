@@ -35,7 +35,17 @@ func (n *Node) deltaConfig() *transfer.DeltaConfig {
 	}
 	return &transfer.DeltaConfig{
 		Dir: filepath.Join(n.dir, deltasName), MaxBytes: most, Format: delta.FormatVersion, Coder: deltaCoder{}, Open: n.openWhole,
+		Spare: n.spareBytes,
 	}
+}
+
+// spareBytes returns what the disk has beyond what is to be left free.
+func (n *Node) spareBytes() (int64, error) {
+	usage, err := n.store.Usage()
+	if err != nil {
+		return 0, err
+	}
+	return int64(usage.FreeBytes) - int64(n.config.MinFreeBytes), nil
 }
 
 // deltaCoder is package delta as transfer wants it. It leaves half of the

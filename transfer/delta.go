@@ -31,6 +31,9 @@ type DeltaConfig struct {
 	// Open opens a file of which every chunk is held, for random access;
 	// required. Its bytes are compared with their digests before they are used.
 	Open func(context.Context, manifest.FileID) (WholeFile, error)
+	// Spare, if set, says how many more bytes the disk may be filled with now.
+	// It is asked when a delta begins and every 8 MiB.
+	Spare func() (int64, error)
 	// Rested is how long a coding goes on although nobody waits for it any
 	// more, since links come back; default 30 s.
 	Rested time.Duration

@@ -13,10 +13,12 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
 
 	"github.com/dunlin-mesh/dunlin/codec"
 	"github.com/dunlin-mesh/dunlin/manifest"
@@ -240,6 +242,67 @@ func TestNoDelta(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestDeltaNotForTheRest: of a file that came in chunks up to the last few, the
+// rest comes so, too; but one whose chunks are those of the basis is coded.
+func TestDeltaNotForTheRest(t *testing.T) {
+	v1, v2 := updated(t, 7, 2<<20)
+	a := deltaNode(t, newHost(t), both(v1, v2), &fakeCoder{})
+	store := onlyOld(v1, v2)
+	v2.seed(store, func(i int) bool { return i > 2 })
+	b := deltaNode(t, newHost(t), store, &fakeCoder{})
+	meet(t, a, b)
+	_, err := b.Delta(within(t, time.Minute), jobOf(v1, v2))
+	if e, ok := errors.AsType[*NoDeltaError](err); !ok || e.Reason != DeltaMostHere {
+		t.Errorf("%v, want %q", err, DeltaMostHere)
+	}
+
+	changed := slices.Clone(v1.data[0])
+	changed[len(changed)-1] ^= 1
+	v3 := releaseOf(t, changed)
+	v3.seed(a.store, nil)
+	v3.seedBlocks(store)
+	last := v3.chunkCount(0) - 1
+	v3.seed(store, func(i int) bool { return i < last }) // as the store finds them in v1
+	got, err := b.Delta(within(t, time.Minute), jobOf(v1, v3))
+	if err != nil || got.Received > 5000 {
+		t.Errorf("%+v, %v", got, err)
+	}
+	v3.check(t, store)
+}
+
+// TestCodingIsRationed: a peer has two deltas coded at once and so much time of
+// it, which comes back.
+func TestCodingIsRationed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := &deltas{spent: map[peer.ID]*allowance{}}
+		if !d.spend("a") || !d.spend("a") || d.spend("a") || !d.spend("b") {
+			t.Fatal("not two at once for each")
+		}
+		d.spentBy("a", codingBurst)
+		d.spentBy("a", time.Minute)
+		if d.spend("a") {
+			t.Error("more than its time")
+		}
+		time.Sleep(codingShare * (time.Minute + time.Second))
+		if !d.spend("a") {
+			t.Error("the time does not come back")
+		}
+		d.spentBy("a", 0)
+		d.spentBy("b", 0)
+		time.Sleep(codingShare * codingBurst)
+		for i := range 2 * maxSpenders {
+			if id := peer.ID(fmt.Sprint(i)); !d.spend(id) {
+				t.Fatalf("no place for peer %d", i)
+			} else {
+				d.spentBy(id, 0)
+			}
+		}
+		if len(d.spent) > maxSpenders {
+			t.Errorf("%d peers are remembered", len(d.spent))
+		}
+	})
 }
 
 type brokenCoder struct{ *fakeCoder }

@@ -29,6 +29,7 @@ var errDeltaRoom = errors.New("no room for a delta")
 type deltaCache struct {
 	root *os.Root
 	most int64
+	ask  func() (int64, error) // for spare room on the disk; may be nil
 	log  *slog.Logger
 
 	mu    sync.Mutex
@@ -45,8 +46,9 @@ type deltaFile struct {
 }
 
 // openDeltaCache opens the folder dir, which is made if need be, takes out what
-// a crash left half made, and keeps at most most bytes there.
-func openDeltaCache(dir string, most int64, log *slog.Logger) (*deltaCache, error) {
+// a crash left half made, and keeps at most most bytes there, within what spare
+// says that the disk has.
+func openDeltaCache(dir string, most int64, spare func() (int64, error), log *slog.Logger) (*deltaCache, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("folder of deltas: %w", err)
 	}
@@ -54,7 +56,7 @@ func openDeltaCache(dir string, most int64, log *slog.Logger) (*deltaCache, erro
 	if err != nil {
 		return nil, fmt.Errorf("folder of deltas: %w", err)
 	}
-	c := &deltaCache{root: root, most: most, log: log, files: map[string]*deltaFile{}, open: map[string]*growth{}}
+	c := &deltaCache{root: root, most: most, ask: spare, log: log, files: map[string]*deltaFile{}, open: map[string]*growth{}}
 	if err := c.load(); err != nil {
 		return nil, errors.Join(fmt.Errorf("folder of deltas: %w", err), root.Close())
 	}
@@ -144,6 +146,23 @@ func (c *deltaCache) grow(f *deltaFile, n int64) error {
 	}
 	f.bytes += n
 	c.total += n
+	return nil
+}
+
+// spareEvery is how many bytes are written between two looks at the disk.
+const spareEvery = 8 << 20
+
+// spare says whether the disk has room for the next spareEvery bytes.
+func (c *deltaCache) spare() error {
+	if c.ask == nil {
+		return nil
+	}
+	switch spare, err := c.ask(); {
+	case err != nil:
+		return fmt.Errorf("%w: free space unknown: %w", errDeltaRoom, err)
+	case spare < spareEvery:
+		return fmt.Errorf("%w: the disk has %d bytes to spare, %d are to be left for others", errDeltaRoom, spare, spareEvery)
+	}
 	return nil
 }
 

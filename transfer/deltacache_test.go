@@ -21,7 +21,7 @@ func keyOf(name string) deltaKey {
 
 func openCache(t *testing.T, dir string, most int64) *deltaCache {
 	t.Helper()
-	c, err := openDeltaCache(dir, most, slog.New(slog.DiscardHandler))
+	c, err := openDeltaCache(dir, most, nil, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,6 +111,33 @@ func TestDeltaCacheKeepsTheLastUsed(t *testing.T) {
 	using.release()
 	if got := c.bytes(); got > 3*(size+deltaHead) {
 		t.Errorf("%d bytes in the cache", got)
+	}
+}
+
+// TestDeltaLeavesRoomOnDisk: a disk that fills up ends a delta, not the node.
+func TestDeltaLeavesRoomOnDisk(t *testing.T) {
+	spare := int64(20 << 20)
+	c, err := openDeltaCache(t.TempDir(), 1<<30, func() (int64, error) { return spare, nil }, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.close()
+	g, err := c.begin(keyOf("a"), deltaTemp)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer g.release()
+	for range 18 {
+		if _, err = g.Write(make([]byte, 1<<20)); err != nil {
+			break
+		}
+		spare -= 1 << 20
+	}
+	if !errors.Is(err, errDeltaRoom) || spare < 4<<20 {
+		t.Errorf("%v with %d bytes to spare", err, spare)
+	}
+	if err := g.fail(err, false); err != nil {
+		t.Error(err)
 	}
 }
 

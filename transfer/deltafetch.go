@@ -45,6 +45,7 @@ type DeltaReason string
 const (
 	DeltaNoBasis     DeltaReason = "no peer holds both versions"
 	DeltaWorse       DeltaReason = "a delta is no smaller"
+	DeltaMostHere    DeltaReason = "most of it is here already"
 	DeltaPlainFaster DeltaReason = "the link is faster than coding a delta"
 	DeltaUnsupported DeltaReason = "no peer makes deltas of this format"
 	DeltaNobodyReady DeltaReason = "no peer had it in time"
@@ -127,6 +128,11 @@ func (t *Transfer) delta(ctx context.Context, job DeltaJob) (DeltaResult, error)
 	if r.wanted, err = r.missing(); err != nil {
 		return DeltaResult{}, err
 	}
+	if _, _, begun := r.part(); !begun {
+		if foreign, err := r.foreign(); err != nil || foreign > r.wanted {
+			return DeltaResult{}, errors.Join(err, &NoDeltaError{Reason: DeltaMostHere})
+		}
+	}
 	for {
 		missing, err := r.missing()
 		if err != nil || missing == 0 {
@@ -153,6 +159,44 @@ func (r *deltaRun) missing() (uint64, error) {
 		return 0, &storeError{err}
 	}
 	return r.chunks.Bytes(manifest.NewRanges(0, r.chunks.Len()).Minus(held)), nil
+}
+
+// foreign returns the bytes of chunks that are held and that no basis has: a
+// delta would bring them again.
+func (r *deltaRun) foreign() (uint64, error) {
+	held, err := r.t.cfg.Store.Held(r.id)
+	if err != nil {
+		return 0, &storeError{err}
+	}
+	if len(held) == 0 {
+		return 0, nil
+	}
+	known := map[manifest.Digest]bool{}
+	for _, basis := range r.job.Bases {
+		c, err := r.t.layouts.get(basis.Layout)
+		if err != nil || c.chunks.Len() > maxDeltaChunks {
+			continue // it will be no basis either
+		}
+		digests, err := manifest.LoadDigests(basis.Digests, c.chunks.Len(), r.t.cfg.Store.Block)
+		if err != nil {
+			continue
+		}
+		for _, d := range digests {
+			known[d] = true
+		}
+	}
+	digests, err := manifest.LoadDigests(r.id.Digests, r.chunks.Len(), r.t.cfg.Store.Block)
+	if err != nil {
+		return 0, manifestError(err)
+	}
+	var bytes uint64
+	for i := range held.All() {
+		if i < len(digests) && !known[digests[i]] {
+			_, n := r.chunks.At(i)
+			bytes += uint64(n)
+		}
+	}
+	return bytes, nil
 }
 
 // errNoLocal says that no complete delta lies in the own cache.

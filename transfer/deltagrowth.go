@@ -54,6 +54,7 @@ type growth struct {
 	marks  int       // likewise
 	synced int64     // likewise
 	last   time.Time // likewise
+	room   int64     // likewise; bytes until the disk is looked at
 
 	mu    sync.Mutex
 	bytes int64
@@ -203,6 +204,12 @@ func (c *deltaCache) syncFolder() error {
 
 // Write appends; the error wraps errDeltaRoom if there is no room.
 func (g *growth) Write(p []byte) (int, error) {
+	if g.room -= int64(len(p)); g.room < 0 {
+		if err := g.cache.spare(); err != nil {
+			return 0, err
+		}
+		g.room = spareEvery - int64(len(p))
+	}
 	if err := g.cache.grow(g.entry, int64(len(p))); err != nil {
 		return 0, err
 	}

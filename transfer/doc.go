@@ -33,9 +33,33 @@
 //
 // Finding peers, choosing what to fetch, topics, signatures, budgets of links
 // and sites belong to other packages or come later. The streams of libp2p
-// already encrypt, authenticate and multiplex. Frames against a basis (deltas)
-// need another protocol beside this one; a frame names its basis itself (package
-// codec).
+// already encrypt, authenticate and multiplex.
+//
+// # Deltas
+//
+// A file of which another version is held need not come as chunks. Between
+// Trees and Fetch,
+//
+//	_, err = t.Delta(ctx, transfer.DeltaJob{Release: c, File: f, Bases: held})
+//
+// gets it as a delta, by a protocol of its own, /dunlin/delta/1, or says in a
+// *[NoDeltaError] why not; Fetch then gets what is missing. How a delta is
+// coded is none of this package's business: [DeltaCoder] and
+// [DeltaConfig].Open are given. The messages are in docs/protocol.md;
+//
+//	client   deltafetch.go   one file: rounds, until it is complete or hopeless
+//	         deltacourt.go   a round: ask several peers, choose one
+//	         deltatake.go    take what it sends, decode it meanwhile
+//	         deltawriter.go  cut what is decoded into chunks, store them
+//	server   deltaserve.go   answer, wait with the client, send
+//	         deltacode.go    code once for all who ask, within each peer's ration
+//	both     deltacache.go   complete deltas and parts of others, on disk
+//	         deltagrowth.go  one of them: written by one, read by many meanwhile
+//
+// What came of a delta survives a cut and kill -9, and all but the last second
+// or two a power cut. A delta that proves wrong costs its sender a parole, and
+// nothing of it is stored. Memory: a chunk and 64 KiB for each file fetched so,
+// 128 KiB for each session served, and what the coder takes.
 //
 // # Versions
 //
@@ -110,7 +134,7 @@
 //
 // # Promises
 //
-// Memory is bounded by Config.MemoryBytes for each direction, plus one chunk for
+// Memory for chunks is bounded by Config.MemoryBytes for each direction, plus one chunk for
 // each session, 64 KiB for each session served, 16 MiB of layouts, and 40 bytes
 // for each chunk of a release that is being fetched. No goroutine outlives Run.
 // A frame may come twice only in the endgame or after a cancel, and is counted.

@@ -88,7 +88,7 @@ func (t *Transfer) Run(ctx context.Context) error {
 	}
 	if t.deltas != nil {
 		var err error
-		if t.deltas.cache, err = openDeltaCache(t.deltas.cfg.Dir, t.deltas.cfg.MaxBytes, t.cfg.Logger); err != nil {
+		if t.deltas.cache, err = openDeltaCache(t.deltas.cfg.Dir, t.deltas.cfg.MaxBytes, t.deltas.cfg.Spare, t.cfg.Logger); err != nil {
 			t.mu.Unlock()
 			return err
 		}
