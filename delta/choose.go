@@ -116,24 +116,47 @@ func (e *encoder) chooseBasis(f *frameCoder, o *op, data []byte) error {
 		if rest, err = r.read(basis, o.basis.skip+int64(at)); err != nil {
 			return oldError(err)
 		}
-		if o.basis.kind == asIs || o.basis.kind == scaled {
-			if trial(o, basis, rest, sample) >= trial(o, nil, nil, sample) {
-				o.from, o.basis, basis = -1, transform{}, nil
-			}
+		if trial(o, basis, rest, sample) >= trial(o, nil, nil, sample) {
+			o.from, o.basis, basis = -1, transform{}, nil
 		}
 	}
 	if o.from < 0 {
+		e.choosePeriod(o, data)
 		sample = data // the highest exponent must be that of all
 	}
+	period := o.params.Period
 	o.params = weights.Measure(o.class, o.cols, basis, sample)
+	o.params.Period = period
 	return nil
+}
+
+// choosePeriod sets the period of an array without basis, if it has one that
+// helps.
+func (e *encoder) choosePeriod(o *op, data []byte) {
+	period := weights.Period(o.class, o.cols, data)
+	if period == 0 {
+		return
+	}
+	width := o.class.Width()
+	sample := data[:min(len(data), sampleBytes/width*width+8*period*width)]
+	with := *o
+	with.params.Period = period
+	if trial(&with, nil, nil, sample) < trial(o, nil, nil, sample) {
+		o.params.Period = period
+	}
 }
 
 // trial returns the bytes that a sample takes.
 func trial(o *op, basis []byte, rest []int8, sample []byte) int {
-	m := weights.NewModel(o.class, basis != nil)
+	with := *o
+	if basis == nil {
+		with.from = -1
+	}
+	m := newModel(&with)
 	c := mix.NewEncoder(make([]byte, 0, len(sample)))
-	m.Begin(weights.Measure(o.class, o.cols, basis, sample), 0)
+	params := weights.Measure(o.class, o.cols, basis, sample)
+	params.Period = o.params.Period
+	m.Begin(params, 0)
 	m.Code(c, basis, rest, sample)
 	return c.Bytes()
 }

@@ -27,7 +27,34 @@ const (
 // modelKey names one of the models of a frame.
 type modelKey struct {
 	class codec.Class
-	based bool
+	kind  modelKind
+}
+
+// modelKind tells models apart that learn different things.
+type modelKind int
+
+const (
+	alone    modelKind = iota
+	based              // differences from a basis
+	periodic           // against what the array itself foretells
+)
+
+// kind returns which model codes o.
+func (o *op) model() modelKey {
+	switch {
+	case o.from >= 0:
+		return modelKey{o.class, based}
+	case o.params.Period > 0:
+		return modelKey{o.class, periodic}
+	}
+	return modelKey{o.class, alone}
+}
+
+// newModel returns a model for steps like o.
+func newModel(o *op) *weights.Model {
+	kind := o.model().kind
+	// Integers are coded as differences from what is foretold.
+	return weights.NewModel(o.class, kind == based || kind == periodic && !isFloat(o.class))
 }
 
 // frameCoder codes the steps of one frame, either way.
@@ -52,19 +79,19 @@ func newFrameCoder(old *view, tables []*table, c *mix.Coder, planes *codec.Coder
 	}
 }
 
-func (f *frameCoder) model(class codec.Class, based bool) *weights.Model {
-	key := modelKey{class, based}
-	m := f.models[key]
+// model returns the model that codes o.
+func (f *frameCoder) model(o *op) *weights.Model {
+	m := f.models[o.model()]
 	if m == nil {
-		m = weights.NewModel(class, based)
-		f.models[key] = m
+		m = newModel(o)
+		f.models[o.model()] = m
 	}
 	return m
 }
 
 // array codes the numbers of data, of a whole step, by context mixing.
 func (f *frameCoder) array(o *op, data []byte) error {
-	m := f.model(o.class, o.from >= 0)
+	m := f.model(o)
 	m.Begin(o.params, o.start)
 	basis, err := f.basisOf(o)
 	if err != nil {
@@ -73,14 +100,16 @@ func (f *frameCoder) array(o *op, data []byte) error {
 	const piece = 256 << 10
 	for at := 0; at < len(data); at += piece {
 		p := data[at:min(at+piece, len(data))]
+		var from []byte
 		var rest []int8
 		if basis != nil {
 			f.basis = grow(f.basis, len(p))
-			if rest, err = basis.read(f.basis, o.basis.skip+int64(at)); err != nil {
+			from = f.basis
+			if rest, err = basis.read(from, o.basis.skip+int64(at)); err != nil {
 				return oldError(err)
 			}
 		}
-		m.Code(f.c, f.basis, rest, p)
+		m.Code(f.c, from, rest, p)
 	}
 	return f.c.Err()
 }

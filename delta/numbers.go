@@ -23,6 +23,7 @@ const (
 	fieldTransform
 	fieldShape
 	fieldSkip
+	fieldPeriod
 	fields
 )
 

@@ -166,6 +166,9 @@ func (p *planCoder) codeParams(c *mix.Coder, o *op) error {
 	if q.Zeros {
 		zeros = 1
 	}
+	if o.from < 0 {
+		q.Period = int(p.n.code(c, fieldPeriod, uint64(q.Period)))
+	}
 	both := p.n.code(c, fieldLevel, uint64(q.Level*2+zeros))
 	q.Level, q.Zeros = int(both/2), both%2 == 1
 	if err := q.Validate(); err != nil {

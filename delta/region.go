@@ -28,7 +28,7 @@ func (r *region) end() int64 { return r.at + r.size }
 
 // gapBytes is the least length of a run of unknown bytes that is searched for
 // arrays.
-const gapBytes = 4 << 10
+const gapBytes = 1 << 10
 
 // findRegions cuts two views into regions that cover them in order. Gaps of one
 // length that follow each other alike in both are cut alike, so that what is
@@ -144,6 +144,18 @@ func tensors(ctx context.Context, v *view, part part, name string, dtype manifes
 			continue
 		}
 		g := region{at: at, size: int64(t.Length), class: codec.ClassOf(t.DType), name: t.Name, dtype: t.DType, shape: t.Shape}
+		if g.class == codec.Other && g.size >= gapBytes && t.DType == "bytes" {
+			// An entry of an archive: what it holds, its bytes must tell.
+			found, err := searchGap(ctx, v, g.at, g.end())
+			if err != nil {
+				return nil, err
+			}
+			for i := range found {
+				found[i].name = t.Name
+			}
+			regions = append(regions, found...)
+			continue
+		}
 		if g.class != codec.Other {
 			g.size -= g.size % int64(g.class.Width())
 			if g.cols = rowLength(t.Shape); l.Format == "array" {

@@ -35,39 +35,46 @@ type Model struct {
 	based bool
 
 	// slots
-	near  [forecasts][]mix.Slot // [state][rel]
-	pair  []mix.Slot            // [state][rel by last/4][rel by column/4]
-	exp   []mix.Slot            // [state][exp][class]
-	digit []mix.Slot            // [state][pattern][class]
-	lean  []mix.Slot            // [state][near0][class]
-	sign  [4][]mix.Slot
-	top   [3][]mix.Slot
-	low   []mix.Slot
-	zero  [3][]mix.Slot
-	lone  []mix.Slot
-	class *mix.Mixer
-	signs *mix.Mixer
-	tops  *mix.Mixer
-	zeros *mix.Mixer
-	in    [8]int32
-	at    [8]*mix.Slot
+	near      [forecasts][]mix.Slot // [state][rel]
+	pair      []mix.Slot            // [state][rel by last/4][rel by column/4]
+	exp       []mix.Slot            // [state][exp][class]
+	digit     []mix.Slot            // [state][pattern][class]
+	lean      []mix.Slot            // [state][near0][class]
+	guess     []mix.Slot            // [state][sure][rel]
+	guessSign []mix.Slot            // [sure][negative][rel]
+	guessTop  []mix.Slot            // [sure][distance of classes][upper bits][node]
+	sign      [4][]mix.Slot
+	top       [3][]mix.Slot
+	low       []mix.Slot
+	zero      [3][]mix.Slot
+	lone      []mix.Slot
+	class     *mix.Mixer
+	signs     *mix.Mixer
+	tops      *mix.Mixer
+	zeros     *mix.Mixer
+	in        [8]int32
+	at        [8]*mix.Slot
 
 	// the array at hand
-	p       Params
-	cols    int
-	col     int
-	last    uint64 // averages
-	row     uint64
-	above   []uint64 // magnitudes of the row above; of this row up to col
-	column  []uint64
-	signsUp []int8
-	left    [2]int64
-	hi, lo  int64
-	rest    []int8 // of the elements to come
-	hasRest bool
-	near0   int // of this element: how rounding leans, 0 if that is not known
-	values  []int64
-	basis   []int64
+	p        Params
+	cols     int
+	col      int
+	last     uint64 // averages
+	row      uint64
+	above    []uint64 // magnitudes of the row above; of this row up to col
+	column   []uint64
+	signsUp  []int8
+	left     [2]int64
+	hi, lo   int64
+	rest     []int8 // of the elements to come
+	hasRest  bool
+	ahead    predictor
+	sure     int // of what is foretold
+	negative bool
+	outlook  int
+	near0    int // of this element: how rounding leans, 0 if that is not known
+	values   []int64
+	basis    []int64
 }
 
 // NewModel returns a model for arrays of a class, with a basis or without.
@@ -85,6 +92,7 @@ func NewModel(class codec.Class, based bool) *Model {
 	m.exp = slots(states * exps * classes)
 	m.digit = slots(states * 256 * classes)
 	m.lean = slots(states * 64 * classes)
+	m.guess, m.guessSign, m.guessTop = slots(states*16*span), slots(16*2*16), slots(16*4*4*8)
 	m.sign = [4][]mix.Slot{slots(27), slots(span*3 + 64), slots(exps * 4), slots(81)}
 	m.top = [3][]mix.Slot{slots(span * 8), slots(classes * 8), slots(exps * 8 * 4)}
 	m.low = slots(classes * classes)
@@ -105,6 +113,9 @@ type Params struct {
 	Top   int  // floats: the highest exponent, of the basis if there is one
 	Level int  // of the average magnitude at the start
 	Zeros bool // elements become zero whose basis was not
+	// Period is after how many elements an array without basis resembles
+	// itself; 0: it does not.
+	Period int
 }
 
 // Measure returns the parameters with which to code data.
@@ -156,7 +167,7 @@ func Measure(class codec.Class, cols int, basis, data []byte) Params {
 
 // Validate says whether the parameters are in range.
 func (p Params) Validate() error {
-	if p.Top < 0 || p.Top > 0x7ff || p.Level < 0 || p.Level > 4*64+3 || p.Cols < 0 || p.Cols > maxCols {
+	if p.Top < 0 || p.Top > 0x7ff || p.Level < 0 || p.Level > 4*64+3 || p.Cols < 0 || p.Cols > maxCols || p.Period < 0 || p.Period > MaxPeriod {
 		return fmt.Errorf("parameters %+v out of range", p)
 	}
 	return nil
@@ -226,6 +237,9 @@ func (m *Model) Begin(p Params, start int) {
 	m.col = start % m.cols
 	m.left = [2]int64{}
 	m.hi, m.lo = -1, 1<<62
+	if p.Period > 0 {
+		m.ahead.begin(m.cols, p.Period)
+	}
 }
 
 const maxCols = 1 << 16
@@ -261,7 +275,7 @@ func (m *Model) Code(c *mix.Coder, basis []byte, rest []int8, data []byte) {
 	for len(data) > 0 {
 		n := min(len(data)/w, piece)
 		v, b := m.values[:n], m.basis[:n]
-		if m.based {
+		if basis != nil {
 			m.f.load(b, basis)
 			basis = basis[n*w:]
 		} else {
@@ -271,18 +285,33 @@ func (m *Model) Code(c *mix.Coder, basis []byte, rest []int8, data []byte) {
 		if rest != nil {
 			rest = rest[n:]
 		}
-		if c.Decodes() {
-			for i := range v {
-				v[i] = m.element(c, 0, b[i])
-			}
-			m.f.save(data[:n*w], v)
-		} else {
+		if !c.Decodes() {
 			m.f.load(v, data[:n*w])
+		}
+		if m.p.Period > 0 {
+			m.foretold(c, v, b)
+		} else {
 			for i := range v {
-				m.element(c, v[i], b[i])
+				v[i] = m.element(c, v[i], b[i])
 			}
 		}
+		if c.Decodes() {
+			m.f.save(data[:n*w], v)
+		}
 		data = data[n*w:]
+	}
+}
+
+// foretold codes elements of an array with a period. What is foretold is the
+// basis of integers; of floats, whose steps depend on themselves, a context.
+func (m *Model) foretold(c *mix.Coder, v, b []int64) {
+	for i := range v {
+		guess := m.ahead.next()
+		if !m.f.float {
+			b[i] = guess
+		}
+		v[i] = m.element(c, v[i], b[i])
+		m.ahead.learn(m.linear(v[i]))
 	}
 }
 
@@ -336,6 +365,10 @@ func (m *Model) element(c *mix.Coder, v, b int64) int64 {
 			exp = int(m.left[0])
 		}
 	}
+	if m.foretells() {
+		m.sure, m.negative = m.ahead.lean()
+		m.outlook = level(m.ahead.outlook()) + 4*(40-24-fraction) - offset
+	}
 	K := min(max((q[byAll]-halfSpan)/4, 0), classes-2)
 
 	k := 0
@@ -358,7 +391,7 @@ func (m *Model) element(c *mix.Coder, v, b int64) int64 {
 		neg = 1
 		d = -d
 	}
-	neg = m.codeSign(c, neg, b, q[byAll]-4*k, exp)
+	neg = m.codeSign(c, neg, b, k, q[byAll]-4*k, exp)
 	mag := m.codeDigits(c, uint64(d), k-1, k, q[byAll]-4*k, exp) | 1<<(k-1)
 	d = int64(mag)
 	if neg != 0 {
@@ -397,6 +430,11 @@ func (m *Model) codeClass(c *mix.Coder, k, K int, q *[forecasts]int, exp int) in
 		b := min(max(4*j-q[byColumn]+span, 0), span-1) / 4
 		m.at[5] = &m.pair[(state*16+a)*16+b]
 		m.at[6] = &m.exp[(state*exps+exp)*classes+j]
+		if m.foretells() {
+			rel := min(max(4*j-m.outlook+span, 0), span-1)
+			m.at[7] = &m.guess[(state*16+m.sure)*span+rel]
+			return m.bit(c, m.class, state*16+min(j, 15), 8, bit, 400)
+		}
 		if m.near0 > 0 {
 			m.at[5] = &m.lean[(state*64+m.near0)*classes+j]
 		}
@@ -425,6 +463,9 @@ func (m *Model) codeClass(c *mix.Coder, k, K int, q *[forecasts]int, exp int) in
 	return 0
 }
 
+// foretells says whether contexts come of what is foretold.
+func (m *Model) foretells() bool { return m.f.float && m.p.Period > 0 }
+
 func abs(v int64) int64 {
 	if v < 0 {
 		return -v
@@ -442,7 +483,7 @@ func signOf(v int64) int {
 	return 0
 }
 
-func (m *Model) codeSign(c *mix.Coder, neg int, b int64, rel, exp int) int {
+func (m *Model) codeSign(c *mix.Coder, neg int, b int64, k, rel, exp int) int {
 	l, u, s := signOf(m.left[0]), int(m.signsUp[m.col+1]+1), signOf(b)
 	rel = min(max(rel, 0), span-1)
 	m.at[0] = &m.sign[0][(l*3+u)*3+s]
@@ -452,13 +493,33 @@ func (m *Model) codeSign(c *mix.Coder, neg int, b int64, rel, exp int) int {
 	}
 	m.at[2] = &m.sign[2][exp*4+s]
 	m.at[3] = &m.sign[3][((l*3+signOf(m.left[1]))*3+u)*3+int(m.signsUp[m.col]+1)]
-	return m.bit(c, m.signs, 0, 4, neg, 1000)
+	set := 0
+	if m.foretells() {
+		set = 1
+		i := (m.sure*2 + 0) * 16
+		if m.negative {
+			i += 16
+		}
+		m.at[3] = &m.guessSign[i+min(max((m.outlook-halfSpan-4*k)/4+8, 0), 15)]
+	}
+	return m.bit(c, m.signs, set, 4, neg, 1000)
 }
 
 // codeDigits codes the low n bits of d, whose class is k.
 func (m *Model) codeDigits(c *mix.Coder, d uint64, n, k, rel, exp int) uint64 {
 	node := 1
 	var out uint64
+	guess := -1
+	if m.foretells() {
+		// Where the guess is of the same class, its upper bits tell.
+		g := uint64(max(m.ahead.guess, -m.ahead.guess))
+		class := bits.Len64(g) - 25 + classes - 1
+		upper := 0
+		if n := bits.Len64(g); n > 2 {
+			upper = int(g>>(n-3)) & 3
+		}
+		guess = ((m.sure*4+min(max(class-k+1, 0), 3))*4 + upper) * 8
+	}
 	rel = min(max(rel, 0), span-1)
 	for i := n - 1; i >= 0; i-- {
 		bit := int(d >> i & 1)
@@ -466,6 +527,9 @@ func (m *Model) codeDigits(c *mix.Coder, d uint64, n, k, rel, exp int) uint64 {
 			m.at[0] = &m.top[0][rel*8+node]
 			m.at[1] = &m.top[1][k*8+node]
 			m.at[2] = &m.top[2][(exp*4+min(n, 3))*8+node]
+			if guess >= 0 {
+				m.at[2] = &m.guessTop[guess+node]
+			}
 			bit = m.bit(c, m.tops, node, 3, bit, 1000)
 			node = node*2 | bit
 		} else {
@@ -506,7 +570,7 @@ func (m *Model) finishFloat(c *mix.Coder, v int64, k int, q *[forecasts]int, exp
 	} else {
 		e = int64(k+m.p.Top-classes+1) & f.exponent
 	}
-	neg := m.codeSign(c, neg01(v), 0, q[byAll]-4*k, exp)
+	neg := m.codeSign(c, neg01(v), 0, k, q[byAll]-4*k, exp)
 	frac := m.codeDigits(c, uint64(mag)&(1<<f.mantissa-1), f.mantissa, k, q[byAll]-4*k, exp)
 	mag = e<<f.mantissa | int64(frac)
 	v = mag ^ -int64(neg)
