@@ -48,10 +48,11 @@ type Model struct {
 	low       []mix.Slot
 	zero      [3][]mix.Slot
 	lone      []mix.Slot
-	class     *mix.Mixer
-	signs     *mix.Mixer
-	tops      *mix.Mixer
-	zeros     *mix.Mixer
+	plain     []mix.Slot // [node]
+	class     *mix.Mixer8
+	signs     *mix.Mixer4
+	tops      *mix.Mixer4
+	zeros     *mix.Mixer4
 	in        [8]int32
 	at        [8]*mix.Slot
 
@@ -96,12 +97,13 @@ func NewModel(class codec.Class, based bool) *Model {
 	m.sign = [4][]mix.Slot{slots(27), slots(span*3 + 64), slots(exps * 4), slots(81)}
 	m.top = [3][]mix.Slot{slots(span * 8), slots(classes * 8), slots(exps * 8 * 4)}
 	m.low = slots(classes * classes)
-	m.zero = [3][]mix.Slot{slots(64), slots(4096), slots(256)}
+	m.zero = [3][]mix.Slot{slots(64), slots(4096), slots(256 + 4)}
 	m.lone = slots(16)
-	m.class = mix.NewMixer(8, states*16, 1<<16*3/8/2, 6)
-	m.signs = mix.NewMixer(4, 8, 1<<14, 3)
-	m.tops = mix.NewMixer(3, 8, 1<<16/3, 3)
-	m.zeros = mix.NewMixer(3, 4, 1<<15, 6)
+	m.plain = slots(8)
+	m.class = mix.NewMixer8(states*16, 1<<16*3/16, 6)
+	m.signs = mix.NewMixer4(2, 1<<14, 3)
+	m.tops = mix.NewMixer4(8, 1<<14, 3)
+	m.zeros = mix.NewMixer4(4, 1<<14, 6)
 	return m
 }
 
@@ -251,14 +253,31 @@ func unlevel(l int) uint64 {
 	return uint64(4|l&3) << (l/4 - 3)
 }
 
-// bit codes one bit from the first n slots of m.at.
-func (m *Model) bit(c *mix.Coder, mixer *mix.Mixer, set, n, bit int, limit uint32) int {
-	for i, s := range m.at[:n] {
-		m.in[i] = mix.Stretch(s.P())
+// bit8 codes one bit from the eight slots of m.at.
+func (m *Model) bit8(c *mix.Coder, set, bit int, limit uint32) int {
+	at := &m.at
+	x := &m.in
+	for i := range x {
+		x[i] = mix.Stretch(at[i].P())
 	}
-	bit = c.Code(bit, mixer.Mix(set, m.in[:n]))
-	mixer.Learn(bit)
-	for _, s := range m.at[:n] {
+	bit = c.Code(bit, m.class.Mix(set, x))
+	m.class.Learn(set, x, bit)
+	for _, s := range at {
+		s.Learn(bit, limit)
+	}
+	return bit
+}
+
+// bit4 codes one bit from the first four slots of m.at.
+func (m *Model) bit4(c *mix.Coder, mixer *mix.Mixer4, set, bit int, limit uint32) int {
+	at := (*[4]*mix.Slot)(m.at[:])
+	x := (*[4]int32)(m.in[:])
+	for i := range x {
+		x[i] = mix.Stretch(at[i].P())
+	}
+	bit = c.Code(bit, mixer.Mix(set, x))
+	mixer.Learn(set, x, bit)
+	for _, s := range at {
 		s.Learn(bit, limit)
 	}
 	return bit
@@ -433,13 +452,13 @@ func (m *Model) codeClass(c *mix.Coder, k, K int, q *[forecasts]int, exp int) in
 		if m.foretells() {
 			rel := min(max(4*j-m.outlook+span, 0), span-1)
 			m.at[7] = &m.guess[(state*16+m.sure)*span+rel]
-			return m.bit(c, m.class, state*16+min(j, 15), 8, bit, 400)
+			return m.bit8(c, state*16+min(j, 15), bit, 400)
 		}
 		if m.near0 > 0 {
 			m.at[5] = &m.lean[(state*64+m.near0)*classes+j]
 		}
 		m.at[7] = &m.digit[(state*256+pattern)*classes+j]
-		return m.bit(c, m.class, state*16+min(j, 15), 8, bit, 400)
+		return m.bit8(c, state*16+min(j, 15), bit, 400)
 	}
 	above := func(j int) int {
 		if k > j {
@@ -502,7 +521,7 @@ func (m *Model) codeSign(c *mix.Coder, neg int, b int64, k, rel, exp int) int {
 		}
 		m.at[3] = &m.guessSign[i+min(max((m.outlook-halfSpan-4*k)/4+8, 0), 15)]
 	}
-	return m.bit(c, m.signs, set, 4, neg, 1000)
+	return m.bit4(c, m.signs, set, neg, 1000)
 }
 
 // codeDigits codes the low n bits of d, whose class is k.
@@ -530,7 +549,8 @@ func (m *Model) codeDigits(c *mix.Coder, d uint64, n, k, rel, exp int) uint64 {
 			if guess >= 0 {
 				m.at[2] = &m.guessTop[guess+node]
 			}
-			bit = m.bit(c, m.tops, node, 3, bit, 1000)
+			m.at[3] = &m.plain[node]
+			bit = m.bit4(c, m.tops, node, bit, 1000)
 			node = node*2 | bit
 		} else {
 			s := &m.low[k*classes+i]
@@ -647,5 +667,6 @@ func (m *Model) becomesZero(c *mix.Coder, v, b int64) bool {
 	if v == 0 {
 		bit = 1
 	}
-	return m.bit(c, m.zeros, where, 3, bit, 1000) != 0
+	m.at[3] = &m.zero[2][256+where]
+	return m.bit4(c, m.zeros, where, bit, 1000) != 0
 }
