@@ -97,11 +97,12 @@ func (n *Node) missingOf(f manifest.File) uint64 {
 	return chunks.Bytes(manifest.NewRanges(0, chunks.Len()).Minus(held))
 }
 
-// patience is how long to wait for a peer that is fetching the file itself: as
-// long as its chunks would take over this node's kind of link, within reason.
+// patience is how long to wait for a peer that is fetching the file itself and
+// gets nothing: as long as its chunks would take over this node's kind of link,
+// within reason.
 func (n *Node) patience(missing uint64) time.Duration {
 	bytesPerSecond := map[Preset]uint64{LAN: 12_500_000, WAN: 1_250_000, Narrow: 8_000, Satellite: 8_000}[n.config.Preset]
-	return min(max(time.Duration(missing/bytesPerSecond)*time.Second, time.Minute), time.Hour)
+	return min(max(time.Duration(missing/bytesPerSecond)*time.Second, 5*time.Minute), time.Hour)
 }
 
 // heldOf returns the files of complete variants of a model.

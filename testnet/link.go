@@ -21,7 +21,7 @@ const linkBuffer = 4 << 10 // what a slow link passes on at once
 type Link struct {
 	address  string
 	target   string
-	rate     int64 // bytes a second and direction, 0 for no bound
+	rate     atomic.Int64 // bytes a second and direction, 0 for no bound
 	bytes    atomic.Int64
 	listener net.Listener
 	group    sync.WaitGroup
@@ -55,8 +55,9 @@ func NewLink(ctx context.Context, address string, bytesPerSecond int64) (*Link, 
 	}
 	l := &Link{
 		address: here.Encapsulate(id.Multiaddr()).String(), target: target.String(),
-		rate: bytesPerSecond, listener: listener, conns: make(map[net.Conn]bool),
+		listener: listener, conns: make(map[net.Conn]bool),
 	}
+	l.rate.Store(bytesPerSecond)
 	l.group.Go(l.accept)
 	return l, nil
 }
@@ -66,6 +67,9 @@ func (l *Link) Address() string { return l.address }
 
 // Bytes returns what has passed so far, both directions together.
 func (l *Link) Bytes() int64 { return l.bytes.Load() }
+
+// SetRate changes what the link carries from now on, as NewLink understands it.
+func (l *Link) SetRate(bytesPerSecond int64) { l.rate.Store(bytesPerSecond) }
 
 // Close cuts the link and waits until nothing of it is left.
 func (l *Link) Close() error {
@@ -134,8 +138,8 @@ func (l *Link) relay(from, to net.Conn) {
 			if _, err := to.Write(buf[:n]); err != nil {
 				return
 			}
-			if l.rate > 0 {
-				time.Sleep(time.Duration(int64(n) * int64(time.Second) / l.rate))
+			if rate := l.rate.Load(); rate > 0 {
+				time.Sleep(time.Duration(int64(n) * int64(time.Second) / rate))
 			}
 		}
 		if err != nil {

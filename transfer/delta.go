@@ -74,8 +74,8 @@ type deltas struct {
 	sessions map[peer.ID]int // served
 	served   int
 	spent    map[peer.ID]*allowance
-	hopeless map[deltaKey]deltaCode  // that were tried and came to nothing
-	fetching map[manifest.FileID]int // under way here
+	hopeless map[deltaKey]deltaCode      // that were tried and came to nothing
+	fetching map[manifest.FileID]*growth // under way here
 }
 
 // newDeltas checks the configuration; open comes before use.
@@ -96,7 +96,7 @@ func newDeltas(cfg Config) (*deltas, error) {
 	return &deltas{
 		cfg: c, turn: newBudget(1),
 		sessions: map[peer.ID]int{}, spent: map[peer.ID]*allowance{},
-		hopeless: map[deltaKey]deltaCode{}, fetching: map[manifest.FileID]int{},
+		hopeless: map[deltaKey]deltaCode{}, fetching: map[manifest.FileID]*growth{},
 	}, nil
 }
 
@@ -114,40 +114,46 @@ func (d *deltas) key(file, basis manifest.FileID, e codec.Effort) deltaKey {
 
 // begun notes that a delta of the file is being fetched here, until the
 // function returned is called.
-func (d *deltas) begun(id manifest.FileID) func() {
+func (d *deltas) begun(id manifest.FileID, g *growth) func() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.fetching[id]++
+	d.fetching[id] = g
 	return func() {
 		d.mu.Lock()
 		defer d.mu.Unlock()
-		if d.fetching[id]--; d.fetching[id] == 0 {
+		if d.fetching[id] == g {
 			delete(d.fetching, id)
 		}
 	}
 }
 
-func (d *deltas) underway(id manifest.FileID) bool {
+// underway says whether a delta of the file is coming, and how much has come.
+func (d *deltas) underway(id manifest.FileID) (bytes uint64, ok bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.fetching[id] > 0
+	g := d.fetching[id]
+	if g == nil {
+		return 0, false
+	}
+	n, _ := g.state()
+	return uint64(n), true
 }
 
 // maxDeltaChunks bounds the files that deltas are made of: their digests are in
 // memory while they are compared.
 const maxDeltaChunks = 1 << 18
 
-// holdsWhole says whether every chunk of the file is held, and whether any is.
-func (t *Transfer) holdsWhole(id manifest.FileID) (whole, some bool) {
+// holdsWhole says whether every chunk of the file is held, and how many are.
+func (t *Transfer) holdsWhole(id manifest.FileID) (whole bool, count int) {
 	held, err := t.cfg.Store.Held(id)
 	if err != nil || len(held) == 0 {
-		return false, false
+		return false, 0
 	}
 	c, err := t.layouts.get(id.Layout)
 	if err != nil || c.chunks.Len() > maxDeltaChunks {
-		return false, true
+		return false, held.Count()
 	}
-	return held.Count() == c.chunks.Len(), true
+	return held.Count() == c.chunks.Len(), held.Count()
 }
 
 // openVerified opens a file that is held whole and compares all of its chunks.

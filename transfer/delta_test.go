@@ -437,7 +437,7 @@ func TestDeltaWaitsForWhoFetches(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		v1, v2 := updated(t, 5, 2<<20)
 		l := link{1 * mbit, 20 * time.Millisecond}
-		hosts := simHosts(t, l, l, l)
+		hosts := simHosts(t, link{40_000, 20 * time.Millisecond}, l, l) // minutes for the first hop
 		coder := &fakeCoder{}
 		a := deltaNode(t, hosts[0], both(v1, v2), coder)
 		b := deltaNode(t, hosts[1], onlyOld(v1, v2), coder)
@@ -447,7 +447,9 @@ func TestDeltaWaitsForWhoFetches(t *testing.T) {
 		var all sync.WaitGroup
 		for _, n := range []*node{b, c} {
 			all.Go(func() {
-				if _, err := n.Delta(within(t, time.Hour), jobOf(v1, v2)); err != nil {
+				job := jobOf(v1, v2)
+				job.Patience = 90 * time.Second
+				if _, err := n.Delta(within(t, time.Hour), job); err != nil {
 					t.Error(err)
 				}
 			})

@@ -30,6 +30,7 @@ type suitor struct {
 	session *deltaSession
 	answer  *deltaOffer
 	wait    waitReason
+	has     uint64    // of what it waits for; see deltaWait
 	refusal deltaCode // any, and so no offer will come
 	err     error     // likewise
 	since   time.Time // of the answer
@@ -48,7 +49,8 @@ type heard struct {
 //
 //	an offer over the cheapest link, the largest effort, the fastest peer; while
 //	    others have not answered it waits a little, while a peer on a cheaper
-//	    link is fetching the file itself it waits as long as its patience lasts
+//	    link is fetching the file itself it waits as long as its patience lasts,
+//	    which begins anew whenever more has come there
 //	a *NoDeltaError once every peer at hand has refused and one of them holds
 //	    the file whole, or patience is over
 //
@@ -217,6 +219,9 @@ func (r *deltaRun) listen(s *suitor, h heard) {
 		s.session, s.answer, s.wait = h.session, h.m.Offer, ""
 	case h.m.Wait != nil:
 		s.wait = h.m.Wait.For
+		if s.wait == waitComing && h.m.Wait.Bytes > s.has {
+			s.has, r.since = h.m.Wait.Bytes, s.since // it does come: patience begins anew
+		}
 	case h.m.Fault.Code == deltaBusy:
 		s.err, s.wait = &busyError{min(max(time.Duration(h.m.Fault.Retry)*time.Second, time.Second), 10*time.Minute)}, ""
 		r.scout.ended(s.id, s.err, s.link)

@@ -24,7 +24,8 @@ type DeltaJob struct {
 	// the smallest delta; 1 to [MaxBases].
 	Bases []manifest.FileID
 	// Patience is how long to wait for peers that are fetching the file
-	// themselves, once there is anybody to ask; default 10 min.
+	// themselves while no more of it comes there; several minutes, since they
+	// say so once a minute. Default 10 min.
 	Patience time.Duration
 	// Progress, if set, is called as [Job.Progress] is.
 	Progress func(Progress)
@@ -102,7 +103,7 @@ type deltaRun struct {
 	scout   *scout
 	result  DeltaResult
 	failed  int                   // deltas that came to nothing, in a row
-	since   time.Time             // when the first peer answered
+	since   time.Time             // when the first peer answered, or more had come to one
 	wanted  uint64                // bytes missing at first
 	stored  atomic.Uint64         // of those
 	frames  atomic.Uint64         // bytes of deltas received

@@ -32,7 +32,7 @@ const (
 // syncEvery is how many bytes, syncAfter how long, a crash may cost.
 const (
 	syncEvery = 1 << 20
-	syncAfter = 2 * time.Second
+	syncAfter = time.Second
 )
 
 // growth is a delta in the cache that somebody uses: complete, being coded here

@@ -191,7 +191,7 @@ func (s *deltaServing) answer(ctx, runCtx context.Context, taken <-chan struct{}
 				return nil, context.Cause(ctx)
 			}
 		case due || told != v.wait:
-			if err := s.say(&deltaMessage{Wait: &deltaWait{For: v.wait}}); err != nil {
+			if err := s.say(&deltaMessage{Wait: &deltaWait{For: v.wait, Bytes: v.bytes}}); err != nil {
 				return nil, err
 			}
 			told, due = v.wait, false
@@ -218,6 +218,7 @@ func (s *deltaServing) say(m *deltaMessage) error {
 type verdict struct {
 	fault deltaCode  // if not empty, the answer
 	wait  waitReason // if not empty, what is to be waited for
+	bytes uint64     // a figure that grows while what is waited for comes
 	offer deltaOffer
 	key   deltaKey // of the offer
 }
@@ -252,9 +253,10 @@ func (s *deltaServing) consider() verdict {
 			}
 		}
 	}
-	switch whole, some := s.t.holdsWhole(a.File); {
-	case d.underway(a.File) || !whole && some:
-		return verdict{wait: waitComing}
+	bytes, underway := d.underway(a.File)
+	switch whole, count := s.t.holdsWhole(a.File); {
+	case underway || !whole && count > 0:
+		return verdict{wait: waitComing, bytes: bytes + uint64(count)}
 	case !whole:
 		return verdict{wait: waitNotHeld}
 	case s.effort == codec.Light:

@@ -101,7 +101,7 @@ func (r *deltaRun) round(ctx context.Context, missing uint64) error {
 		}
 		p = &part{k, int(s.answer.Basis), g}
 	}
-	ended := r.t.deltas.begun(r.id)
+	ended := r.t.deltas.begun(r.id, p.growth)
 	r.t.hub.changed(r.id) // peers that wait for it hear that it is coming
 	defer func() {
 		ended()

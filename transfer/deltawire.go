@@ -61,7 +61,8 @@ const (
 
 // deltaWait says that the session stands and nothing can be sent yet.
 type deltaWait struct {
-	For waitReason `cbor:"for"`
+	For   waitReason `cbor:"for"`
+	Bytes uint64     `cbor:"bytes,omitempty"` // coming: what has come so far; it only tells that something comes
 }
 
 // deltaOffer says that the server has a delta or can make it.

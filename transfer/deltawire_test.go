@@ -24,6 +24,7 @@ func deltaSamples() []*deltaMessage {
 			Part: &deltaPart{Basis: 1, Effort: codec.Strong, Bytes: 100_000, Sum: manifest.SumDigest([]byte("part"))},
 		}},
 		{Wait: &deltaWait{For: waitComing}},
+		{Wait: &deltaWait{For: waitComing, Bytes: 1000}},
 		{Offer: &deltaOffer{Basis: 1, Effort: codec.Strong}},
 		{Offer: &deltaOffer{Effort: codec.Fast, Bytes: 300_000}},
 		{Take: &deltaTake{}},
@@ -59,6 +60,7 @@ func TestDeltaWire(t *testing.T) {
 			"6470617274" + "a4" + "6373756d" + sum("part") + "65626173697301" + "6562797465731a000186a0" + "666566666f727402" +
 			"656261736573" + "82" + id("old") + id("older") + "666566666f727401" + "66666f726d617401" + "6776657273696f6e01",
 		"a16477616974a163666f7266636f6d696e67",
+		"a16477616974a263666f7266636f6d696e676562797465731903e8",
 		"a1656f66666572a265626173697301666566666f727402",
 		"a1656f66666572a3656261736973006562797465731a000493e0666566666f727401",
 		"a16474616b65a0",
