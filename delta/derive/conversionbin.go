@@ -129,15 +129,9 @@ func (c *Conversion) parseGrid(b []byte) bool {
 		return false
 	}
 	groups := g.axis.groups(c.Rows, c.Cols)
-	zeros := min(int(b[0]), groups)
-	if b[0] == 1 {
-		zeros = 1
-	}
+	zeros := [3]int{0, 1, groups}[min(2, b[0])]
 	if b[0] > 2 || b[0] == 2 && groups < 2 || len(b)-1 < zeros {
 		return false
-	}
-	if b[0] == 0 {
-		zeros = 0
 	}
 	b = b[1:]
 	if zeros > 0 {

@@ -13,31 +13,37 @@ func (c *Conversion) findGrid(ctx context.Context, old, next *Matrix) (bool, err
 	n := min(c.width(), max(sampleElements, c.Block))
 	n -= n % c.Block
 	step := spread(c.Rows, sampleRows)
-	h, err := c.histogram(ctx, next, step, n)
+	h, err := c.histogram(ctx, old, next, step, n)
 	if err != nil {
 		return false, err
 	}
-	best, found, err := c.tryGrid(ctx, old, next, h, step, n)
+	unsigned := h.unsigned()
+	best, found, err := c.tryGrid(ctx, old, next, h, unsigned, step, n)
+	if err == nil && !found && h.bytes {
+		unsigned = !unsigned
+		best, found, err = c.tryGrid(ctx, old, next, h, unsigned, step, n)
+	}
 	if err != nil || !found {
 		return false, err
 	}
-	sampled := h.unsigned()
-	if h, err = c.histogram(ctx, next, 1, c.width()); err != nil {
+	guess := h.unsigned()
+	if h, err = c.histogram(ctx, old, next, 1, c.width()); err != nil {
 		return false, err
 	}
-	if h.unsigned() != sampled {
-		if best, found, err = c.tryGrid(ctx, old, next, h, step, n); err != nil || !found {
+	if h.unsigned() != guess && unsigned == guess { // the sample misled
+		unsigned = !unsigned
+		if best, found, err = c.tryGrid(ctx, old, next, h, unsigned, step, n); err != nil || !found {
 			return false, err
 		}
 	}
-	low, high := h.limits()
+	low, high := h.limits(unsigned)
 	if best.rule {
-		ok, err := c.findRule(ctx, old, next, low, high, h.unsigned())
+		ok, err := c.findRule(ctx, old, next, low, high, unsigned)
 		if err != nil || ok {
 			return ok, err
 		}
 	}
-	pairs := c.pairs(ctx, old, next, h.unsigned(), 1, c.width())
+	pairs := c.pairs(ctx, old, next, unsigned, 1, c.width())
 	f, err := fitGrid(best.axis, c.Block, best.axis.groups(c.Rows, c.Cols), best.zero, low, high, pairs)
 	if err != nil {
 		return false, err
@@ -51,71 +57,67 @@ func (c *Conversion) findGrid(ctx context.Context, old, next *Matrix) (bool, err
 	return true, nil
 }
 
-func (c *Conversion) tryGrid(ctx context.Context, old, next *Matrix, h *histogram, step, n int) (choice, bool, error) {
-	s, err := c.sample(ctx, old, next, h.unsigned(), step, n)
+func (c *Conversion) tryGrid(ctx context.Context, old, next *Matrix, h *histogram, unsigned bool, step, n int) (choice, bool, error) {
+	s, err := c.sample(ctx, old, next, unsigned, step, n)
 	if err != nil {
 		return choice{}, false, err
 	}
-	low, high := h.limits()
-	best, ok := s.choose(c, h.unsigned(), low, high)
+	low, high := h.limits(unsigned)
+	best, ok := s.choose(c, unsigned, low, high)
 	return best, ok, nil
 }
 
-// histogram is what integers there are: how often each if they are bytes, else
-// the least and the greatest.
+// histogram is what integers there are: how often each if they are bytes, with
+// sums with their weights as numbers with and without a sign; else the least and
+// the greatest.
 type histogram struct {
 	bytes     bool
 	counts    [256]int
+	sums      [2]sums
 	low, high int32
 }
 
-func (c *Conversion) histogram(ctx context.Context, next *Matrix, step, n int) (*histogram, error) {
+func (c *Conversion) histogram(ctx context.Context, old, next *Matrix, step, n int) (*histogram, error) {
 	h := &histogram{bytes: c.To == codec.Int8, low: math.MaxInt32, high: math.MinInt32}
-	q := make([]int32, n)
-	err := eachRow(ctx, next, next, 0, step, 0, n, func(_ int, row, _ []byte) error {
-		if h.bytes {
-			for _, b := range row {
-				h.counts[b]++
-			}
-			return nil
-		}
-		loadIntegers(c.To, false, row, q)
-		for _, x := range q {
+	err := c.pairs(ctx, old, next, false, step, n)(func(_ int, w []float64, q []int32) {
+		for j, x := range q {
 			h.low, h.high = min(h.low, x), max(h.high, x)
+			if h.bytes {
+				h.counts[byte(x)]++
+				h.sums[0].add(w[j], float64(x))
+				h.sums[1].add(w[j], float64(byte(x)))
+			}
 		}
-		return nil
 	})
 	return h, err
 }
 
-// unsigned says whether the bytes spread less if they have no sign.
+// unsigned says whether the bytes follow the weights better if they have no
+// sign.
 func (h *histogram) unsigned() bool {
-	if !h.bytes {
-		return false
+	return h.bytes && h.sums[1].correlation() > h.sums[0].correlation()
+}
+
+// correlation returns the square of the correlation coefficient, negative if
+// that is.
+func (s *sums) correlation() float64 {
+	both := float64(s.n*s.wq) - float64(s.w*s.q)
+	r := both * math.Abs(both) / (float64(s.n*s.ww) - float64(s.w*s.w)) / (float64(s.n*s.qq) - float64(s.q*s.q))
+	if !finite(r) {
+		return 0
 	}
-	var signed, unsigned sums
-	for b, n := range h.counts {
-		for _, side := range []struct {
-			s *sums
-			x float64
-		}{{&signed, float64(int8(b))}, {&unsigned, float64(b)}} {
-			side.s.n += float64(n)
-			side.s.w += float64(n) * side.x
-			side.s.ww += float64(n) * side.x * side.x
-		}
-	}
-	return unsigned.ww-unsigned.w*unsigned.w/unsigned.n < signed.ww-signed.w*signed.w/signed.n
+	return r
 }
 
 // limits returns the least and the greatest integer.
-func (h *histogram) limits() (low, high int32) {
+func (h *histogram) limits(unsigned bool) (low, high int32) {
 	if !h.bytes {
 		return h.low, h.high
 	}
 	low, high = math.MaxInt32, math.MinInt32
 	for b, n := range h.counts {
 		x := int32(b)
-		if !h.unsigned() {
+		if !unsigned {
 			x = int32(int8(b))
 		}
 		if n > 0 {
@@ -276,7 +278,8 @@ func (f *fit) grid() grid {
 // that come near a half.
 func (c *Conversion) findForm(f *fit, pairs rows) error {
 	group := &f.groups[0]
-	if group.k == 0 || group.least <= group.most || group.least-group.most > nearlyExact*group.least {
+	if group.k == 0 || group.limits[1].least <= group.limits[1].most ||
+		group.limits[1].least-group.limits[1].most > nearlyExact*group.limits[1].least {
 		return nil
 	}
 	const around = 12 // units in the last place to each side

@@ -23,7 +23,7 @@ type zeroMode struct {
 
 // fit is what is known of a grid's groups. Sums are of all pairs and of those
 // that cannot have been clamped; limits leave out pairs that contradict the
-// regression by more than a step and a half.
+// regression by more than two and a half steps.
 type fit struct {
 	axis      axis
 	block     int
@@ -33,13 +33,16 @@ type fit struct {
 }
 
 type group struct {
-	all, inner  sums
-	least, most float64 // limits of k
-	k, zero     float64
+	all, inner sums
+	limits     [3]interval // of k, for zero points one less, zero, one more
+	k, zero    float64
 }
 
+// interval is the factors that pairs allow; none if least is above most.
+type interval struct{ least, most float64 }
+
 // sums are those of a regression.
-type sums struct{ n, w, q, ww, wq float64 }
+type sums struct{ n, w, q, ww, wq, qq float64 }
 
 func (s *sums) add(x, y float64) {
 	s.n++
@@ -47,6 +50,7 @@ func (s *sums) add(x, y float64) {
 	s.q += y
 	s.ww += float64(x * x)
 	s.wq += float64(x * y)
+	s.qq += float64(y * y)
 }
 
 // fitGrid reads the pairs twice and returns each group's k and zero point;
@@ -63,7 +67,7 @@ func fitGrid(a axis, block, count int, zero zeroMode, low, high int32, pairs row
 		return nil, err
 	}
 	for i := range f.groups {
-		f.groups[i].choose()
+		f.groups[i].choose(zero.each)
 	}
 	return f, nil
 }
@@ -91,7 +95,9 @@ func (f *fit) sum(i int, w []float64, q []int32) {
 
 // line sets k and zero by least squares.
 func (g *group) line(zero zeroMode) {
-	g.least, g.most = 0, math.Inf(1)
+	for i := range g.limits {
+		g.limits[i] = interval{0, math.Inf(1)}
+	}
 	s := &g.inner
 	if s.n < max(4, g.all.n/8) {
 		s = &g.all
@@ -115,21 +121,35 @@ func (f *fit) limit(i int, w []float64, q []int32) {
 	for j, x := range w {
 		g := f.of(i, j)
 		y := float64(q[j]) - g.zero
-		if x == 0 || math.Abs(float64(g.k*x)-y) > 1.5 && q[j] != f.low && q[j] != f.high {
+		low, high := q[j] == f.low, q[j] == f.high // may have been clamped
+		if x == 0 || math.Abs(float64(g.k*x)-y) > 2.5 && !low && !high {
 			continue
 		}
-		below, above := (y-0.5)/x, (y+0.5)/x
 		if x < 0 {
-			below, above = above, below
+			x, y, low, high = -x, -y, high, low
 		}
-		// The least and the greatest integer may have been clamped.
-		if x > 0 && q[j] == f.low || x < 0 && q[j] == f.high {
-			below = 0
+		if !f.zero.each {
+			g.limits[1].meet(x, y, low, high)
+			continue
 		}
-		if x > 0 && q[j] == f.high || x < 0 && q[j] == f.low {
-			above = math.Inf(1)
+		side := 1.0
+		if w[j] < 0 {
+			side = -1
 		}
-		g.least, g.most = max(g.least, below), min(g.most, above)
+		g.limits[0].meet(x, y+side, low, high)
+		g.limits[1].meet(x, y, low, high)
+		g.limits[2].meet(x, y-side, low, high)
+	}
+}
+
+// meet leaves the factors k with y - ½ <= x·k <= y + ½, x positive; y may be
+// the least or the greatest there is.
+func (l *interval) meet(x, y float64, low, high bool) {
+	if !low {
+		l.least = max(l.least, (y-0.5)/x)
+	}
+	if !high {
+		l.most = min(l.most, (y+0.5)/x)
 	}
 }
 
@@ -137,22 +157,38 @@ func (f *fit) limit(i int, w []float64, q []int32) {
 // for those of an exact k: what float32 arithmetic adds.
 const nearlyExact = 1e-6
 
-// choose sets k to the shortest number within the limits, or leaves that of the
-// regression where they contradict each other.
-func (g *group) choose() {
+// choose sets zero, if each group has its own, to the one that leaves the widest interval for k, and k to
+// the shortest number of that, or leaves those of the regression where pairs
+// contradict each other.
+func (g *group) choose(each bool) {
+	if g.k == 0 {
+		return
+	}
+	l := g.limits[1]
+	if each {
+		offset := 0
+		for i, x := range g.limits {
+			if x.most-x.least > l.most-l.least {
+				l, offset = x, i-1
+			}
+		}
+		g.zero += float64(offset)
+	}
 	switch {
-	case g.k == 0 || g.most <= 0:
+	case l.most <= 0:
 		g.k = 0
-	case math.IsInf(g.most, 1) && g.least == 0: // nothing is known
-	case math.IsInf(g.most, 1):
-		g.k = shortest(g.least, 2*g.least)
-	case g.least <= g.most:
-		g.k = shortest(max(g.least, g.most/2), g.most)
-	case g.least-g.most <= nearlyExact*g.least:
-		g.k = float64(float32((g.least + g.most) / 2))
+	case math.IsInf(l.most, 1):
+		if l.least > 0 { // else nothing is known
+			g.k = shortest(l.least, 2*l.least)
+		}
+	case l.least <= l.most:
+		g.k = shortest(max(l.least, l.most/2), l.most)
+	case l.least-l.most <= nearlyExact*l.least:
+		g.k = float64(float32((l.least + l.most) / 2))
 	default:
 		g.k = float64(float32(g.k))
 	}
+	g.limits[1] = l
 }
 
 // shortest returns the number of the interval that ends in the most zero bits.

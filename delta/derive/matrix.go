@@ -3,21 +3,12 @@ package derive
 import (
 	"context"
 	"fmt"
-	"io"
 
-	"github.com/dunlin-mesh/dunlin/codec"
+	"github.com/dunlin-mesh/dunlin/delta/align"
 )
 
-// Matrix is an array in a file: element (i,j) is Block consecutive elements at
-// ((i·Cols)+j)·Block. A tensor [o,i,kh,kw] is Rows o, Cols i, Block kh·kw; a
-// vector [n] is Rows n, Cols 1, Block 1. Reading it from several goroutines at
-// once is allowed if R allows it.
-type Matrix struct {
-	R                 io.ReaderAt
-	Offset            int64 // of element (0,0) in R, in bytes
-	Class             codec.Class
-	Rows, Cols, Block int
-}
+// Matrix is an array in a file, see [align.Matrix].
+type Matrix = align.Matrix
 
 // maxRowElements bounds a row, and so the buffers that hold a few of them.
 const maxRowElements = 1 << 20
