@@ -17,7 +17,7 @@ var classNames = map[codec.Class]string{codec.F32: "f32", codec.F16: "f16", code
 func TestRealNetworkReordered(t *testing.T) {
 	net := ocr(t)
 	for _, class := range []codec.Class{codec.F32, codec.F16, codec.BF16, codec.Int8, codec.I16} {
-		for _, noise := range []float64{0, 1e-4, 1e-3, 1e-2} {
+		for _, noise := range []float64{0, 1e-3, 1e-2} {
 			t.Run(fmt.Sprintf("%s/%g", classNames[class], noise), func(t *testing.T) {
 				u := net.reorder(rand.New(rand.NewPCG(1, 2)), class, noise)
 				begun := time.Now()
@@ -32,8 +32,8 @@ func TestRealNetworkReordered(t *testing.T) {
 					x := net.tensors[w]
 					t.Logf("   %.3f lost of %s %dx%dx%d (%d,%d) %v", each[w], x.name, x.rows, x.cols, x.block, x.rowUnits, x.colUnit, aligned[w])
 				}
-				if all > 0.01 {
-					t.Errorf("%.4f of what permutations save is lost, want 0.01", all)
+				if all > 0.002 {
+					t.Errorf("%.4f of what permutations save is lost, want 0.002", all)
 				}
 			})
 		}

@@ -3,8 +3,7 @@ package align
 import "context"
 
 const (
-	maxDims     = 1024    // of points
-	fewDims     = 128     // that mostly do
+	maxDims     = 128     // of points
 	minDims     = 48      // where there are too many units for more
 	maxProducts = 1 << 30 // wanted of one search
 	maxFloats   = 1 << 19 // of one side's points: 2 MiB
@@ -82,18 +81,9 @@ func pointsOf(ctx context.Context, m *Matrix, a side, others []int32, inside []i
 }
 
 // direct matches the units of axis a by their numbers at sure units of the
-// other axis: by few numbers, or by more if that makes few units sure.
+// other axis.
 func direct(ctx context.Context, p Pair, a side, given *match) (*match, error) {
-	most := dimsFor(p.Old.units(a))
-	m, err := directBy(ctx, p, a, given, min(most, fewDims))
-	if err != nil || most <= fewDims || m.sures() == 0 || m.share() >= 0.5 {
-		return m, err
-	}
-	return directBy(ctx, p, a, given, most)
-}
-
-func directBy(ctx context.Context, p Pair, a side, given *match, dims int) (*match, error) {
-	old, now, err := directPoints(ctx, p, a, given, dims)
+	old, now, err := directPoints(ctx, p, a, given, dimsFor(p.Old.units(a)))
 	if err != nil {
 		return nil, err
 	}

@@ -46,7 +46,9 @@
 //
 // # Not promised
 //
-// Alignment is a search, not a proof. Axes of more than 2^17 units, rows of more than
+// Alignment is a search, not a proof. Networks that were trained anew and only
+// resemble their predecessors in another order are left as they stand, for
+// coding them gained nothing by it. Axes of more than 2^17 units, rows of more than
 // 2 MiB, and what is permuted inside a Block or together with signs or scales
 // are left as they are.
 //

@@ -103,17 +103,21 @@ func half(h uint16) float64 {
 
 // price is what the difference of two numbers' bits costs, about
 // log2(1+|a-b|), in 1/16 bit; 0 if they are equal. Floats are compared as
-// sign and magnitude, integers around the circle of their width, which suits
-// unsigned ones, too.
+// sign and magnitude, and cost no more than what they take without a basis:
+// mantissa, sign and a bit of the exponent. Integers are compared around the
+// circle of their width, which suits unsigned ones, too.
 func price(a, b uint64, c codec.Class) int {
 	var d int64
+	most := 64 * 16
 	switch c {
 	case codec.F32:
-		d = signMagnitude(a, 31) - signMagnitude(b, 31)
-	case codec.F16, codec.BF16:
-		d = signMagnitude(a, 15) - signMagnitude(b, 15)
+		d, most = signMagnitude(a, 31)-signMagnitude(b, 31), 25*16
+	case codec.F16:
+		d, most = signMagnitude(a, 15)-signMagnitude(b, 15), 12*16
+	case codec.BF16:
+		d, most = signMagnitude(a, 15)-signMagnitude(b, 15), 9*16
 	case codec.F64:
-		d = signMagnitude(a, 63) - signMagnitude(b, 63)
+		d, most = signMagnitude(a, 63)-signMagnitude(b, 63), 54*16
 	case codec.I16:
 		d = int64(int16(a - b))
 	case codec.I32:
@@ -129,7 +133,7 @@ func price(a, b uint64, c codec.Class) int {
 	u := uint64(d) + 1
 	n := bits.Len64(u)
 	// The four bits below the leading one approximate the logarithm's fraction.
-	return (n-1)*16 + int(u<<(64-n)<<1>>60)
+	return min(most, (n-1)*16+int(u<<(64-n)<<1>>60))
 }
 
 // signMagnitude negates the bits below number sign if that one is set.

@@ -171,13 +171,13 @@ func TestUnsignedBytes(t *testing.T) {
 	}
 }
 
-// Retrained units that only resemble their predecessors make a basis if they
-// hold enough information, and none if they do not.
+// Units that only resemble their predecessors make a basis if they hold enough
+// information, and none if they do not.
 func TestResemblance(t *testing.T) {
 	for _, c := range []struct {
 		noise float64
 		want  int
-	}{{1, 1}, {20, 0}} {
+	}{{0.3, 1}, {1.5, 0}, {20, 0}} {
 		rnd := rand.New(rand.NewPCG(13, 13))
 		n := flat(rnd, 700, 256)
 		perms, _, err := align.Permutations(t.Context(), n.reorder(rnd, codec.F32, c.noise).pairs)
