@@ -244,6 +244,30 @@ func TestNoDelta(t *testing.T) {
 	}
 }
 
+// TestUselessDeltaPeer: a peer that gives chunks but breaks every delta session
+// off keeps nobody from fetching chunks.
+func TestUselessDeltaPeer(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		v1, v2 := updated(t, 8, 1<<20)
+		l := link{10 * mbit, 10 * time.Millisecond}
+		hosts := simHosts(t, l, l)
+		b := deltaNode(t, hosts[0], onlyOld(v1, v2), &fakeCoder{})
+		hosts[1].SetStreamHandler(DeltaProtocolID, func(s network.Stream) { _ = s.Reset() })
+		connect(t, hosts[1], b.host)
+		job := jobOf(v1, v2)
+		job.Patience = 5 * time.Minute
+		start := time.Now()
+		_, err := b.Delta(within(t, time.Hour), job)
+		if e, ok := errors.AsType[*NoDeltaError](err); !ok || e.Reason != DeltaNobodyReady {
+			t.Errorf("%v, want %q", err, DeltaNobodyReady)
+		}
+		if took := time.Since(start); took > 6*time.Minute {
+			t.Errorf("took %s", took)
+		}
+		b.stop()
+	})
+}
+
 // TestDeltaNotForTheRest: of a file that came in chunks up to the last few, the
 // rest comes so, too; but one whose chunks are those of the basis is coded.
 func TestDeltaNotForTheRest(t *testing.T) {

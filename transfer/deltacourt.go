@@ -234,7 +234,7 @@ func (r *deltaRun) listen(s *suitor, h heard) {
 // there will be none.
 func (r *deltaRun) decide(suitors map[peer.ID]*suitor, now time.Time) (*suitor, time.Duration, error) {
 	var best *suitor
-	unanswered, coming := 0, false
+	unanswered, coming, failing := 0, false, false
 	var reasons []DeltaReason
 	for _, s := range suitors {
 		switch {
@@ -247,6 +247,7 @@ func (r *deltaRun) decide(suitors map[peer.ID]*suitor, now time.Time) (*suitor, 
 				best = s
 			}
 		case s.err != nil:
+			failing = true
 		case s.wait == "":
 			unanswered++
 		case s.wait == waitComing:
@@ -264,11 +265,10 @@ func (r *deltaRun) decide(suitors map[peer.ID]*suitor, now time.Time) (*suitor, 
 		}
 		return nil, deltaGrace, nil
 	}
-	mute := r.mute(suitors)
-	if mute > 0 {
+	if r.mute(suitors) > 0 {
 		reasons = append(reasons, DeltaUnsupported)
 	}
-	if impatient && (coming || len(reasons) > 0) {
+	if impatient && (coming || failing || len(reasons) > 0) {
 		return nil, 0, &NoDeltaError{Reason: bestReason(append(reasons, DeltaNobodyReady))}
 	}
 	if unanswered == 0 && !coming && len(reasons) > 0 && r.approached(suitors) {
@@ -332,7 +332,7 @@ func bestReason(reasons []DeltaReason) DeltaReason {
 // mute counts peers that are known not to speak the protocol.
 func (r *deltaRun) mute(suitors map[peer.ID]*suitor) (n int) {
 	for _, id := range r.t.cfg.Host.Network().Peers() {
-		if suitors[id] == nil && !r.scout.speaks(id) && r.t.speaksTransfer(id) {
+		if s := suitors[id]; (s == nil || s.err != nil) && !r.scout.speaks(id) && r.t.speaksTransfer(id) {
 			n++
 		}
 	}
