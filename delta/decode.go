@@ -30,6 +30,9 @@ func Decode(ctx context.Context, old Version, r io.Reader, w io.Writer, opt Opti
 	if h.oldSize != old.Size {
 		return fmt.Errorf("%w: of %d bytes, this one has %d", ErrBasis, h.oldSize, old.Size)
 	}
+	if opt.NewSize > 0 && h.newSize != opt.NewSize {
+		return fmt.Errorf("%w: of a file of %d bytes, want %d", ErrDelta, h.newSize, opt.NewSize)
+	}
 	have, err := sketch(old.R, old.Size)
 	if err != nil {
 		return err

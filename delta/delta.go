@@ -40,6 +40,9 @@ type Options struct {
 	// DType is the element type of files that have no structure of their own;
 	// empty: recognised.
 	DType manifest.DType
+	// NewSize, if not 0, is the length that the new file must have: Decode
+	// refuses a delta of another one before it writes anything.
+	NewSize int64
 	// Workers is how many frames are coded at once; 0: as many as processors,
 	// at most 4. It does not change the result.
 	Workers int

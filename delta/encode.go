@@ -207,17 +207,31 @@ func (e *encoder) write(j *job, payload []byte) error {
 	return nil
 }
 
-// cut gathers pieces into frames of at most frameBytes, copies aside, and sends
+// frameLimit returns how many bytes a frame of a view of so many codes: few frames
+// keep models warm, but an even number of them keeps two workers busy.
+func frameLimit(size int64) int64 {
+	frames := (size + frameBytes - 1) / frameBytes
+	if frames%2 == 1 && size > frameBytes/2 {
+		frames++
+	}
+	if frames < 2 {
+		return frameBytes
+	}
+	return (size/frames + 64) / 64 * 64
+}
+
+// cut gathers pieces into frames of a limited size, copies aside, and sends
 // the tables that they need before them.
 func (e *encoder) cut(ctx context.Context, plan *planner, emit func(*job) error) error {
-	room := int64(frameBytes)
+	limit := frameLimit(e.next.size)
+	room := limit
 	var pieces []piece
 	flush := func() error {
 		if len(pieces) == 0 {
 			return nil
 		}
 		j := &job{kind: recordFrame, pieces: pieces, tables: plan.tables.list, result: make(chan []byte, 1)}
-		room, pieces = frameBytes, nil
+		room, pieces = limit, nil
 		return emit(j)
 	}
 	plan.tables.emit = func(kind byte, payload []byte) error {

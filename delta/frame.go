@@ -97,7 +97,7 @@ func (f *frameCoder) array(o *op, data []byte) error {
 	if err != nil {
 		return err
 	}
-	const piece = 256 << 10
+	const piece = 64 << 10
 	for at := 0; at < len(data); at += piece {
 		p := data[at:min(at+piece, len(data))]
 		var from []byte
@@ -110,8 +110,11 @@ func (f *frameCoder) array(o *op, data []byte) error {
 			}
 		}
 		m.Code(f.c, from, rest, p)
+		if err := f.c.Err(); err != nil { // early, for what hostile bytes may ask
+			return fmt.Errorf("%w: %w", ErrDelta, err)
+		}
 	}
-	return f.c.Err()
+	return nil
 }
 
 // basisOf returns what reads the basis of a step, nil if it has none.
@@ -171,7 +174,10 @@ func decodeFrame(old *view, tables []*table, payload []byte, limit int64, planes
 			if len(f.side) > 0 {
 				return nil, fmt.Errorf("%w: %d bytes after the last step", ErrDelta, len(f.side))
 			}
-			return segments, f.c.Err()
+			if err := f.c.Err(); err != nil {
+				return nil, fmt.Errorf("%w: %w", ErrDelta, err)
+			}
+			return segments, nil
 		}
 		if limit -= o.size; limit < 0 {
 			return nil, fmt.Errorf("%w: more bytes than the new file has", ErrDelta)

@@ -17,7 +17,7 @@ import (
 const FormatVersion = 1
 
 // magic begins every delta.
-const magic = "DLT"
+const magic = "DL"
 
 const (
 	targetBytes = 16 // of the new file's sha256, kept in the header
@@ -35,7 +35,7 @@ func (h *header) append(to []byte) []byte {
 	to = append(to, magic...)
 	to = append(to, FormatVersion)
 	to = binary.AppendUvarint(to, uint64(h.oldSize))
-	to = binary.AppendUvarint(to, uint64(h.newSize))
+	to = binary.AppendVarint(to, h.newSize-h.oldSize)
 	to = append(to, h.oldSketch[:]...)
 	return append(to, h.target[:]...)
 }
@@ -51,12 +51,18 @@ func readHeader(r *bufio.Reader) (h header, err error) {
 	if start[len(magic)] != FormatVersion {
 		return h, fmt.Errorf("%w %d, this build knows %d: update dunlin", ErrVersion, start[len(magic)], FormatVersion)
 	}
-	for _, size := range []*int64{&h.oldSize, &h.newSize} {
-		v, err := readUvarint(r, manifest.MaxFileBytes)
-		if err != nil {
-			return h, err
-		}
-		*size = int64(v)
+	size, err := readUvarint(r, manifest.MaxFileBytes)
+	if err != nil {
+		return h, err
+	}
+	more, err := readUvarint(r, 2*manifest.MaxFileBytes+1) // zigzag, as binary.AppendVarint
+	if err != nil {
+		return h, err
+	}
+	h.oldSize = int64(size)
+	h.newSize = h.oldSize + (int64(more>>1) ^ -int64(more&1))
+	if h.newSize < 0 || h.newSize > manifest.MaxFileBytes {
+		return h, fmt.Errorf("%w: new file of %d bytes", ErrDelta, h.newSize)
 	}
 	if _, err := io.ReadFull(r, h.oldSketch[:]); err != nil {
 		return h, short(err, "header")

@@ -79,7 +79,9 @@ func (p *planCoder) code(c *mix.Coder, o *op) error {
 		p.sizes = append(p.sizes, o.size)
 	}
 	if o.kind == opBlock || o.kind == opPlanes {
-		o.side = int64(p.n.code(c, fieldSize, uint64(o.side)))
+		if o.side = int64(p.n.code(c, fieldSize, uint64(o.side))); o.side < 0 || o.side > maxPayload {
+			return fmt.Errorf("%w: %d bytes of blocks", ErrDelta, o.side)
+		}
 	}
 	if err := p.codeFrom(c, o); err != nil {
 		return err
@@ -151,7 +153,7 @@ func (p *planCoder) codeParams(c *mix.Coder, o *op) error {
 	}
 	p.cols = o.cols
 	if o.cols > 0 {
-		if o.start = int(p.n.code(c, fieldCols, uint64(o.start))); o.start >= o.cols {
+		if o.start = int(p.n.code(c, fieldCols, uint64(o.start))); o.start < 0 || o.start >= o.cols {
 			return fmt.Errorf("%w: column %d of %d", ErrDelta, o.start, o.cols)
 		}
 	}

@@ -1,6 +1,8 @@
 package delta
 
 import (
+	"fmt"
+
 	"github.com/dunlin-mesh/dunlin/codec/text"
 )
 
@@ -16,5 +18,8 @@ func (f *frameCoder) codeText(o *op, data []byte) error {
 	if err := f.text.Code(f.c, o.from, data); err != nil {
 		return oldError(err)
 	}
-	return f.c.Err()
+	if err := f.c.Err(); err != nil {
+		return fmt.Errorf("%w: %w", ErrDelta, err)
+	}
+	return nil
 }

@@ -66,7 +66,9 @@ func (t *transform) code(c *mix.Coder, p *planCoder, o *op) error {
 			return fmt.Errorf("%w: basis of class %d", ErrDelta, t.oldClass)
 		}
 	}
-	t.skip = int64(p.n.code(c, fieldSkip, uint64(t.skip)))
+	if t.skip = int64(p.n.code(c, fieldSkip, uint64(t.skip))); t.skip < 0 {
+		return fmt.Errorf("%w: basis from byte %d on", ErrDelta, t.skip)
+	}
 	return nil
 }
 
@@ -117,7 +119,9 @@ func newBasisReader(old io.ReaderAt, from int64, class codec.Class, t transform,
 		}
 		r.wide = t.oldClass.Width()
 		if k.To == codec.Other { // blocks: a row is so many bytes
-			n = k.Cols * k.Block
+			if n = k.Cols * k.Block; n < 1 || n > maxRowElements {
+				return bad("no conversion")
+			}
 		}
 	case scaled:
 		if g := r.table(t.first).gains; len(g) != t.rows || !scales(class) {
