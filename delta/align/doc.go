@@ -46,11 +46,10 @@
 //
 // # Not promised
 //
-// Alignment is a search, not a proof. Networks that were trained anew and only
-// resemble their predecessors in another order are left as they stand, for
-// coding them gained nothing by it. Axes of more than 2^17 units, rows of more than
-// 2 MiB, and what is permuted inside a Block or together with signs or scales
-// are left as they are.
+// Alignment is a search, not a proof. Left as they stand are networks that were
+// trained anew and only resemble their predecessors in another order, because
+// coding gained nothing by it; axes of more than 2^17 units; rows of more than
+// 2 MiB; and what is permuted inside a Block or transposed.
 //
 // The package imports the standard library and the element classes of codec.
 package align
