@@ -54,16 +54,22 @@ func truncateRow(from codec.Class, old, basis []byte, rest []int8) {
 	}
 }
 
-// findCast chooses between Cast and Truncate by a sample.
+// findCast chooses between Cast and Truncate by a sample. Either helps if new is
+// much nearer to its basis than to the basis of the next element.
 func (c *Conversion) findCast(ctx context.Context, old, next *Matrix) (bool, error) {
 	n := min(c.width(), sampleElements)
 	basis := make([]byte, n*c.To.Width())
 	var cost [2]float64 // bits of Cast, of Truncate
-	count := 0
+	unrelated := 0.0
 	err := eachRow(ctx, old, next, 0, spread(c.Rows, sampleRows), 0, n, func(_ int, a, b []byte) error {
-		count += n
 		castRow(c.From, c.To, a, basis, nil)
 		cost[0] += differenceBits(c.To, b, basis)
+		w := c.To.Width()
+		if n > 1 {
+			unrelated += differenceBits(c.To, b[w:], basis[:len(basis)-w]) + differenceBits(c.To, b[:w], basis[len(basis)-w:])
+		} else {
+			unrelated += float64(8 * w)
+		}
 		if c.To == codec.BF16 && c.From.Width() > 2 {
 			truncateRow(c.From, a, basis, nil)
 			cost[1] += differenceBits(c.To, b, basis)
@@ -74,7 +80,7 @@ func (c *Conversion) findCast(ctx context.Context, old, next *Matrix) (bool, err
 	if c.To == codec.BF16 && c.From.Width() > 2 && cost[1] < cost[0] {
 		c.Kind, cost[0] = Truncate, cost[1]
 	}
-	return cost[0] < 0.75*float64(8*c.To.Width()*count), err
+	return cost[0] < 0.75*unrelated, err
 }
 
 // differenceBits sums the lengths of the ordered differences of two rows.

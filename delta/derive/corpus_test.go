@@ -6,7 +6,6 @@ import (
 	"math"
 	"math/rand/v2"
 	"os"
-	"slices"
 	"testing"
 
 	"github.com/dunlin-mesh/dunlin/chunker"
@@ -100,50 +99,58 @@ func merged(r *rand.Rand, data []float32, rows, cols, rank int, size float64) (n
 	return next, b, a, scale
 }
 
+// The class "LoRA r=8 merged, 1 %" of the corpus: factors with what remains, and
+// what is left to other means, take under 8 % of the file's 10822 kB (f32), and
+// a like share of its halves.
 func TestLoRAOfRealModel(t *testing.T) {
-	r := rand.New(rand.NewPCG(1, 8))
 	for _, c := range []struct {
+		name  string
 		class codec.Class
-	}{{codec.F32}} {
-		var factors, rest, other, full float64
-		for _, x := range recogniser(t) {
-			rows, cols := x.rows(), x.cols()
-			old := matrix(c.class, rows, cols, x.data)
-			rounded := make([]byte, rowBytes(&old)*rows)
-			old.R.ReadAt(rounded, 0)
-			was := make([]float32, len(x.data))
-			for i := range was {
-				was[i] = math.Float32frombits(bits32(c.class, rounded, i))
+		most  float64 // bytes
+	}{{"f32", codec.F32, 760e3}, {"f16", codec.F16, 450e3}, {"bf16", codec.BF16, 480e3}} {
+		t.Run(c.name, func(t *testing.T) {
+			r := rand.New(rand.NewPCG(1, 8))
+			var factors, rest, other float64
+			for _, x := range recogniser(t) {
+				if c.class != codec.F32 && testing.Short() {
+					t.Skip("f32 is enough for a short test")
+				}
+				rows, cols := x.rows(), x.cols()
+				held := make([]float32, len(x.data)) // what the class holds
+				for i, y := range x.data {
+					var b [4]byte
+					put32(c.class, b[:], 0, math.Float32bits(y))
+					held[i] = math.Float32frombits(bits32(c.class, b[:], 0))
+				}
+				data, _, _, _ := merged(r, held, rows, cols, 8, 0.01)
+				old, next := matrix(c.class, rows, cols, held), matrix(c.class, rows, cols, data)
+				f, ok, err := LowRank(t.Context(), old, next, 32)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if !ok {
+					m := model{update: &update{old: &old, next: &next, rows: rows, cols: cols, class: c.class}}
+					direct, err := m.directBits(t.Context(), 1)
+					if err != nil {
+						t.Fatal(err)
+					}
+					other += direct / 8
+					continue
+				}
+				if f, err = ParseFactors(f.AppendBinary(nil), rows, cols); err != nil {
+					t.Fatal(err)
+				}
+				bits, err := f.ResidualBits(t.Context(), old, next)
+				if err != nil {
+					t.Fatal(err)
+				}
+				factors += f.bits() / 8
+				rest += bits / 8
 			}
-			data, _, _, _ := merged(r, was, rows, cols, 8, 0.01)
-			next := matrix(c.class, rows, cols, data)
-			f, ok, err := LowRank(t.Context(), old, next, 32)
-			if err != nil {
-				t.Fatal(err)
+			t.Logf("factors %.0f + residual %.0f + others %.0f = %.0f bytes", factors, rest, other, factors+rest+other)
+			if factors+rest+other > c.most {
+				t.Errorf("want %.0f bytes at most", c.most)
 			}
-			full += float64(len(rounded))
-			u := update{old: &old, next: &next, rows: rows, cols: cols, class: c.class}
-			if !ok {
-				m := model{update: &u}
-				direct, _ := m.directBits(t.Context(), 1)
-				other += direct / 8
-				t.Logf("%-20s %v: not of low rank, rank %d: %.0f bytes", x.name, x.shape, f.Rank, direct/8)
-				continue
-			}
-			if g, err := ParseFactors(f.AppendBinary(nil), rows, cols); err != nil || !slices.Equal(g.U, f.U) || !slices.Equal(g.V, f.V) {
-				t.Fatal(err)
-			}
-			bits, err := f.ResidualBits(t.Context(), old, next)
-			if err != nil {
-				t.Fatal(err)
-			}
-			n := len(f.AppendBinary(nil))
-			if testing.Verbose() {
-				t.Logf("%-20s %v rank %d: factors %d (%.0f; raw %d) residual %.0f (%.3f bits)", x.name, x.shape, f.Rank, n, f.bits()/8, 4*f.Rank*(rows+cols), bits/8, bits/float64(rows*cols))
-			}
-			factors += f.bits() / 8
-			rest += bits / 8
-		}
-		t.Logf("class %d: full %.0f, factors %.0f + residual %.0f + others %.0f = %.0f", c.class, full, factors, rest, other, factors+rest+other)
+		})
 	}
 }

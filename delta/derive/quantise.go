@@ -117,5 +117,5 @@ func (m *model) rounded(e float64) Factors {
 // toInteger rounds to an integer of at most 31 bits and a sign.
 func toInteger(x float64) float64 {
 	const most = 1<<31 - 1
-	return max(-most, min(most, math.RoundToEven(x)))
+	return max(-most, min(most, math.RoundToEven(x))) + 0 // -0 is no integer
 }
