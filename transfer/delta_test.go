@@ -244,6 +244,42 @@ func TestNoDelta(t *testing.T) {
 	}
 }
 
+// TestOldRateIsNoReason: that a link was fast before keeps nobody from a delta.
+func TestOldRateIsNoReason(t *testing.T) {
+	v1, v2 := updated(t, 9, 1<<20)
+	a := deltaNode(t, newHost(t), both(v1, v2), &fakeCoder{})
+	b := deltaNode(t, newHost(t), onlyOld(v1, v2), &fakeCoder{})
+	meet(t, a, b)
+	r := b.peers.get(a.host.ID(), LAN, 1<<20)
+	b.peers.delivered(r, 1e9, time.Millisecond)
+	b.peers.put(r)
+	if got, err := b.Delta(within(t, 30*time.Second), jobOf(v1, v2)); err != nil || got.Effort != codec.Strong {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
+// TestFastLinkGivesUp: a delta whose own bytes show that chunks are faster is
+// given up soon.
+func TestFastLinkGivesUp(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		v1, v2 := updated(t, 10, 16<<20)
+		l := link{1000 * mbit, time.Millisecond}
+		hosts := simHosts(t, l, l)
+		a := deltaNode(t, hosts[0], both(v1, v2), &fakeCoder{})
+		b := deltaNode(t, hosts[1], onlyOld(v1, v2), &fakeCoder{})
+		meet(t, a, b)
+		_, err := b.Delta(within(t, time.Minute), jobOf(v1, v2))
+		if e, ok := errors.AsType[*NoDeltaError](err); !ok || e.Reason != DeltaPlainFaster {
+			t.Errorf("%v, want %q", err, DeltaPlainFaster)
+		}
+		if got := b.Stats().Deltas.BytesReceived; got > 4<<20 {
+			t.Errorf("%d bytes of a delta came in vain", got)
+		}
+		a.stop()
+		b.stop()
+	})
+}
+
 // TestUselessDeltaPeer: a peer that gives chunks but breaks every delta session
 // off keeps nobody from fetching chunks.
 func TestUselessDeltaPeer(t *testing.T) {

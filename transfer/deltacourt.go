@@ -129,9 +129,8 @@ func (r *deltaRun) approach(ctx context.Context, suitors map[peer.ID]*suitor, mi
 	for _, id := range ready[:min(len(ready), max(min(maxDeltaAsked-unanswered, maxFetchSessions-open), 0))] {
 		inner, stop := context.WithCancel(ctx)
 		s := &suitor{id: id, link: r.t.linkTo(id), stop: stop}
-		rate, _ := r.t.peers.speed(id)
-		if s.effort = deltaEffort(s.link, rate, missing); p != nil {
-			s.effort = p.key.effort // most of the work is done
+		if s.effort = r.effort(id, s.link, missing); p != nil {
+			s.effort = p.key.effort // work that is done already
 		}
 		suitors[id] = s
 		if s.refusal = r.refused[id]; s.refusal != "" {
@@ -139,6 +138,21 @@ func (r *deltaRun) approach(ctx context.Context, suitors map[peer.ID]*suitor, mi
 		}
 		asking.Go(func() { r.ask(inner, id, s.effort, p, news) })
 	}
+}
+
+// effort returns what to ask a peer for. A rate that was measured in this run
+// decides. One from earlier may be of another time, before the car left the
+// garage: it never stands against a delta, and only where very much is missing
+// is the fast coder the one to begin with.
+func (r *deltaRun) effort(id peer.ID, l Link, missing uint64) codec.Effort {
+	if rate, ok := r.rates[id]; ok {
+		return deltaEffort(l, rate, missing)
+	}
+	if missing < switchFast {
+		return codec.Strong
+	}
+	rate, _ := r.t.peers.speed(id)
+	return max(deltaEffort(l, rate, missing), codec.Fast)
 }
 
 // ask opens a session and passes on what the peer says, up to an offer or the

@@ -109,9 +109,10 @@ type deltaRun struct {
 	frames  atomic.Uint64         // bytes of deltas received
 	refused map[peer.ID]deltaCode // after they had offered
 
-	burst    int       // bytes since burstAt without waiting for the server's coder
-	burstAt  time.Time // of the goroutine that receives
-	reported Progress  // one goroutine at a time
+	rates    map[peer.ID]float64 // bytes a second, measured in this run
+	burst    int                 // bytes since burstAt without waiting for the server's coder
+	burstAt  time.Time           // of the goroutine that receives
+	reported Progress            // one goroutine at a time
 }
 
 const maxDeltaFailures = 3 // in a row, before the file goes plain
@@ -121,7 +122,7 @@ func (t *Transfer) delta(ctx context.Context, job DeltaJob) (DeltaResult, error)
 	if err != nil {
 		return DeltaResult{}, manifestError(err)
 	}
-	r := &deltaRun{t: t, job: job, id: job.File.ID(), chunks: c.chunks, scout: newScout(t, DeltaProtocolID)}
+	r := &deltaRun{t: t, job: job, id: job.File.ID(), chunks: c.chunks, scout: newScout(t, DeltaProtocolID), rates: map[peer.ID]float64{}}
 	defer r.scout.close()
 	if c.chunks.Len() > maxDeltaChunks {
 		return DeltaResult{}, &NoDeltaError{Reason: DeltaNoRoom, Err: fmt.Errorf("file of %d chunks, at most %d", c.chunks.Len(), maxDeltaChunks)}

@@ -26,7 +26,7 @@ const (
 const codingRate = 256 << 10
 
 // errSwitch says that the delta is given up for something faster.
-var errSwitch = errors.New("the link is faster than thought")
+var errSwitch = errors.New("the link is not as fast or slow as thought")
 
 // refusedError is a fault that came after the take.
 type refusedError struct{ fault *deltaFault }
@@ -303,15 +303,14 @@ func (r *deltaRun) rate(s *suitor, p *part, n int) error {
 	}
 	rate := float64(r.burst) / max(time.Since(r.burstAt), time.Millisecond).Seconds()
 	r.burst, r.burstAt = 0, time.Now()
-	if known, _ := r.t.peers.speed(s.id); rate > known {
-		r.t.peers.delivered(s.session.peer, rate, 0)
-	}
+	r.rates[s.id] = rate
+	r.t.peers.delivered(s.session.peer, rate, 0)
 	left := r.left()
 	if s.answer.Bytes > 0 || s.link.rank() >= Narrow.rank() || left < switchPlain {
 		return nil
 	}
 	switch now := deltaEffort(s.link, rate, left); {
-	case now == codec.Light, now == codec.Fast && p.key.effort == codec.Strong && left >= switchFast:
+	case now == codec.Light, now != p.key.effort && left >= switchFast:
 		return errSwitch
 	}
 	return nil
