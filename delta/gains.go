@@ -79,6 +79,7 @@ func findGains(ctx context.Context, old, next align.Matrix) ([]int16, error) {
 			return nil, oldError(err)
 		}
 		gains[i] = gainOf(a, b, next.Class)
+		skipZeros(a, b, next.Class)
 		before += distance(diff, a, b, next.Class)
 		scaleRow(scaled, b, next.Class, gains[i])
 		after += distance(diff, a, scaled, next.Class) + gainBits
@@ -98,12 +99,26 @@ const (
 	gainBits        = 14 // what a factor takes, about
 )
 
+// skipZeros makes old ones equal where the new element is zero: pruned weights
+// say nothing of a factor.
+func skipZeros(next, old []byte, class codec.Class) {
+	width := class.Width()
+	for i := 0; i+width <= len(next); i += width {
+		if value(next[i:], class) == 0 {
+			copy(old[i:i+width], next[i:])
+		}
+	}
+}
+
 // gainOf returns the factor of least squares for a row.
 func gainOf(next, old []byte, class codec.Class) int16 {
 	var xy, xx float64
 	width := class.Width()
 	for i := 0; i+width <= len(next); i += width {
 		x, y := value(old[i:], class), value(next[i:], class)
+		if y == 0 {
+			continue // pruned, not scaled
+		}
 		xy += float64(x * y)
 		xx += float64(x * x)
 	}

@@ -1,8 +1,10 @@
 package delta
 
 import (
+	"errors"
 	"fmt"
 
+	"github.com/dunlin-mesh/dunlin/codec/mix"
 	"github.com/dunlin-mesh/dunlin/codec/text"
 )
 
@@ -15,11 +17,12 @@ func (f *frameCoder) codeText(o *op, data []byte) error {
 		}
 		f.text = text.NewModel(old, frameBytes)
 	}
-	if err := f.text.Code(f.c, o.from, data); err != nil {
+	err := f.text.Code(f.c, o.from, data)
+	switch {
+	case errors.Is(err, mix.ErrEnd) || err == nil && f.c.Err() != nil:
+		return fmt.Errorf("%w: %w", ErrDelta, mix.ErrEnd)
+	case err != nil:
 		return oldError(err)
-	}
-	if err := f.c.Err(); err != nil {
-		return fmt.Errorf("%w: %w", ErrDelta, err)
 	}
 	return nil
 }

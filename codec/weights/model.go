@@ -46,36 +46,38 @@ type Model struct {
 	sign      [4][]mix.Slot
 	top       [3][]mix.Slot
 	low       []mix.Slot
-	zero      [3][]mix.Slot
+	zero      [4][]mix.Slot
 	lone      []mix.Slot
 	plain     []mix.Slot // [node]
 	class     *mix.Mixer8
 	signs     *mix.Mixer4
 	tops      *mix.Mixer4
 	zeros     *mix.Mixer4
+	count     []mix.Slot // [state][class][changed in this row][column]
 	in        [8]int32
 	at        [8]*mix.Slot
 
 	// the array at hand
-	p        Params
-	cols     int
-	col      int
-	last     uint64 // averages
-	row      uint64
-	above    []uint64 // magnitudes of the row above; of this row up to col
-	column   []uint64
-	signsUp  []int8
-	left     [2]int64
-	hi, lo   int64
-	rest     []int8 // of the elements to come
-	hasRest  bool
-	ahead    predictor
-	sure     int // of what is foretold
-	negative bool
-	outlook  int
-	near0    int // of this element: how rounding leans, 0 if that is not known
-	values   []int64
-	basis    []int64
+	p                             Params
+	cols                          int
+	col                           int
+	last                          uint64 // averages
+	row                           uint64
+	above                         []uint64 // magnitudes of the row above; of this row up to col
+	column                        []uint64
+	signsUp                       []int8
+	left                          [2]int64
+	pruned, prunedRow, prunedLast bounds // of the array, this row, the row before
+	changed                       int    // elements of this row that differ from their basis
+	rest                          []int8 // of the elements to come
+	hasRest                       bool
+	ahead                         predictor
+	sure                          int // of what is foretold
+	negative                      bool
+	outlook                       int
+	near0                         int // of this element: how rounding leans, 0 if that is not known
+	values                        []int64
+	basis                         []int64
 }
 
 // NewModel returns a model for arrays of a class, with a basis or without.
@@ -92,18 +94,19 @@ func NewModel(class codec.Class, based bool) *Model {
 	m.pair = slots(states * 16 * 16)
 	m.exp = slots(states * exps * classes)
 	m.digit = slots(states * 256 * classes)
+	m.count = slots(states * classes * 128)
 	m.lean = slots(states * 64 * classes)
 	m.guess, m.guessSign, m.guessTop = slots(states*16*span), slots(16*2*16), slots(16*4*4*8)
 	m.sign = [4][]mix.Slot{slots(27), slots(span*3 + 64), slots(exps * 4), slots(81)}
 	m.top = [3][]mix.Slot{slots(span * 8), slots(classes * 8), slots(exps * 8 * 4)}
 	m.low = slots(classes * classes)
-	m.zero = [3][]mix.Slot{slots(64), slots(4096), slots(256 + 4)}
+	m.zero = [4][]mix.Slot{slots(48), slots(4096), slots(256), slots(256)}
 	m.lone = slots(16)
 	m.plain = slots(8)
 	m.class = mix.NewMixer8(states*16, 1<<16*3/16, 6)
 	m.signs = mix.NewMixer4(2, 1<<14, 3)
 	m.tops = mix.NewMixer4(8, 1<<14, 3)
-	m.zeros = mix.NewMixer4(4, 1<<14, 6)
+	m.zeros = mix.NewMixer4(16, 1<<14, 6)
 	return m
 }
 
@@ -238,7 +241,7 @@ func (m *Model) Begin(p Params, start int) {
 	}
 	m.col = start % m.cols
 	m.left = [2]int64{}
-	m.hi, m.lo = -1, 1<<62
+	m.pruned, m.prunedRow, m.prunedLast, m.changed = unknown, unknown, unknown, 0
 	if p.Period > 0 {
 		m.ahead.begin(m.cols, p.Period)
 	}
@@ -337,7 +340,7 @@ func (m *Model) foretold(c *mix.Coder, v, b []int64) {
 func (m *Model) element(c *mix.Coder, v, b int64) int64 {
 	if m.p.Zeros && b != 0 {
 		if m.becomesZero(c, v, b) {
-			m.note(0, 0, b, false)
+			m.note(0, 0)
 			if m.hasRest {
 				m.rest = m.rest[1:]
 			}
@@ -401,7 +404,7 @@ func (m *Model) element(c *mix.Coder, v, b int64) int64 {
 		return m.finishFloat(c, v, k, &q, exp)
 	}
 	if k == 0 {
-		m.note(0, 0, b, true)
+		m.note(0, 0)
 		return b
 	}
 	d := v - b
@@ -417,7 +420,7 @@ func (m *Model) element(c *mix.Coder, v, b int64) int64 {
 		d = -d
 	}
 	v = b + d
-	m.note(scale(mag, shift/4), d, b, true)
+	m.note(scale(mag, shift/4), d)
 	return v
 }
 
@@ -444,6 +447,10 @@ func (m *Model) codeClass(c *mix.Coder, k, K int, q *[forecasts]int, exp int) in
 		for i := range q {
 			rel := min(max(4*j-q[i]+span, 0), span-1)
 			m.at[i] = &m.near[i][state*span+rel]
+		}
+		if !m.f.float {
+			// How much of this row has changed tells better than any average.
+			m.at[byAll] = &m.count[(state*classes+j)*128+min(m.changed, 7)<<4+min(bits.Len(uint(m.col)), 15)]
 		}
 		a := min(max(4*j-q[byLast]+span, 0), span-1) / 4
 		b := min(max(4*j-q[byColumn]+span, 0), span-1) / 4
@@ -612,7 +619,7 @@ func (m *Model) noteFloat(mag uint64, k, neg int) {
 	m.left[1], m.left[0] = m.left[0], int64(k)
 }
 
-func (m *Model) note(mag uint64, d, b int64, kept bool) {
+func (m *Model) note(mag uint64, d int64) {
 	s := int8(0)
 	if d > 0 {
 		s = 1
@@ -621,10 +628,8 @@ func (m *Model) note(mag uint64, d, b int64, kept bool) {
 	}
 	m.noteMag(mag, s)
 	m.left[1], m.left[0] = m.left[0], d
-	if m.p.Zeros && kept && b != 0 {
-		m.lo = min(m.lo, m.f.magnitude(b))
-	} else if m.p.Zeros && b != 0 {
-		m.hi = max(m.hi, m.f.magnitude(b))
+	if d != 0 {
+		m.changed++
 	}
 }
 
@@ -636,37 +641,70 @@ func (m *Model) noteMag(mag uint64, s int8) {
 	m.above[col] = mag
 	m.signsUp[col] = s
 	if m.col++; m.col == m.cols {
-		m.col = 0
+		m.col, m.changed = 0, 0
+		m.prunedRow, m.prunedLast = unknown, m.prunedRow
 	}
 }
 
+// bounds are how far magnitudes that became zero and such that did not reach.
+type bounds struct{ hi, lo int64 }
+
+// unknown bounds say nothing yet.
+var unknown = bounds{-1, 1 << 62}
+
+// place says on which side of the bounds a magnitude lies: 1 where others became
+// zero, 2 where others stayed, 3 where both did, 0 between.
+func (b *bounds) place(mag int64) int {
+	switch {
+	case mag <= b.hi && mag < b.lo:
+		return 1
+	case mag > b.hi && mag >= b.lo:
+		return 2
+	case mag <= b.hi:
+		return 3
+	}
+	return 0
+}
+
+func (b *bounds) note(mag int64, zero bool) {
+	if zero {
+		b.hi = max(b.hi, mag)
+	} else {
+		b.lo = min(b.lo, mag)
+	}
+}
+
+// near says how far a magnitude is from the bounds, in few steps.
+func (b *bounds) near(mag int64) int {
+	return min(bits.Len64(uint64(max(mag-b.hi, 0))), 7)<<3 | min(bits.Len64(uint64(max(b.lo-mag, 0))), 7)
+}
+
+// becomesZero codes whether an element becomes zero: pruning takes those of a
+// tensor, or of a row's own scale, that are smallest.
 func (m *Model) becomesZero(c *mix.Coder, v, b int64) bool {
 	mag := m.f.magnitude(b)
-	where := 0
-	switch {
-	case mag <= m.hi && mag < m.lo:
-		where = 1
-	case mag > m.hi && mag >= m.lo:
-		where = 2
-	case mag <= m.hi:
-		where = 3
-	}
+	all, row := m.pruned.place(mag), m.prunedRow.place(mag)
 	n := bits.Len64(uint64(mag))
 	fine := 0
 	if n > 4 {
 		fine = int(mag>>(n-4)) & 7
+	} else {
+		fine = int(mag) & 7
 	}
 	if m.f.float {
 		fine = int(mag>>(m.f.mantissa-3)) & 7
 		n = m.f.exp(b) & 63
 	}
-	m.at[0] = &m.zero[0][where*4+signOf(m.left[0])]
+	m.at[0] = &m.zero[0][(all*4+row)*3+signOf(m.left[0])]
 	m.at[1] = &m.zero[1][n<<3|fine]
-	m.at[2] = &m.zero[2][where<<6|n]
+	m.at[2] = &m.zero[2][row<<6|m.prunedRow.near(mag)]
+	m.at[3] = &m.zero[3][row<<6|m.prunedLast.near(mag)]
 	bit := 0
 	if v == 0 {
 		bit = 1
 	}
-	m.at[3] = &m.zero[2][256+where]
-	return m.bit4(c, m.zeros, where, bit, 1000) != 0
+	zero := m.bit4(c, m.zeros, all*4+row, bit, 1000) != 0
+	m.pruned.note(mag, zero)
+	m.prunedRow.note(mag, zero)
+	return zero
 }
