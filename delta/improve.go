@@ -124,6 +124,9 @@ func (p *planner) transform(ctx context.Context, i int) (transform, error) {
 		return p.orders[i], nil
 	}
 	r, o := &p.news[i], &p.olds[p.pairs[i].old]
+	if p.pairs[i].converted {
+		return p.convert(ctx, i)
+	}
 	if r.class == codec.Other {
 		return transform{}, nil
 	}
@@ -133,7 +136,7 @@ func (p *planner) transform(ctx context.Context, i int) (transform, error) {
 	if !isFloat(r.class) || next.Rows < 2 || next.Cols*next.Block < 4 || next.Cols*next.Block > maxRowElements {
 		return transform{}, nil
 	}
-	f, ok, err := derive.LowRank(ctx, forDerive(old), forDerive(next), maxRank)
+	f, ok, err := derive.LowRank(ctx, old, next, maxRank)
 	if err != nil {
 		return transform{}, err
 	}
@@ -157,9 +160,41 @@ func (p *planner) transform(ctx context.Context, i int) (transform, error) {
 	return transformOf(scaled, next, k, -1), nil
 }
 
-func forDerive(m align.Matrix) derive.Matrix {
-	return derive.Matrix{R: m.R, Offset: m.Offset, Class: m.Class, Rows: m.Rows, Cols: m.Cols, Block: m.Block}
-}
-
 // maxRank bounds the rank of an update that is looked for.
 const maxRank = 64
+
+// convert returns how region i derives from one of another class; if it does
+// not, the region loses its basis.
+func (p *planner) convert(ctx context.Context, i int) (transform, error) {
+	r, o := &p.news[i], &p.olds[p.pairs[i].old]
+	old := o.matrix(p.old)
+	next := r.matrix(p.next)
+	if r.class == codec.Other { // blocks: a row is so many bytes
+		next.Rows, next.Cols, next.Block = old.Rows, int(r.size)/old.Rows, 1
+	} else {
+		next.Rows, next.Cols, next.Block = old.Rows, old.Cols, old.Block
+	}
+	width := int64(r.class.Width())
+	if int64(next.Rows)*int64(next.Cols)*int64(next.Block)*width == r.size {
+		k, ok, err := derive.FindConversion(ctx, old, next)
+		if err != nil {
+			return transform{}, err
+		}
+		if ok {
+			id, err := p.tables.add(&table{conversion: &k})
+			if err != nil {
+				return transform{}, err
+			}
+			if id >= 0 {
+				if r.class == codec.Other {
+					r.class = codec.Int8 // as which its blocks are coded
+				}
+				t := transformOf(converted, next, id, -1)
+				t.oldClass = o.class
+				return t, nil
+			}
+		}
+	}
+	p.pairs[i] = basis{old: -1}
+	return transform{}, nil
+}

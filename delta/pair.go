@@ -13,6 +13,9 @@ import (
 type basis struct {
 	old  int  // its number; -1: none
 	sure bool // by name or content; otherwise by likeness
+	// converted says that the old region is of another class: whether the new
+	// one derives from it is yet to be found.
+	converted bool
 }
 
 // pairing holds the basis of each new region.
@@ -35,13 +38,17 @@ func pair(ctx context.Context, old, next *view, olds, news []region) (pairing, e
 	}
 	for i := range news {
 		if j, ok := named[news[i].name]; ok && news[i].name != "" && alike(&news[i], &olds[j]) && sameShape(&news[i], &olds[j]) {
-			pairs[i] = basis{j, true}
+			pairs[i] = basis{old: j, sure: true}
 		}
 	}
 	if err := pairContent(ctx, old, next, olds, news, pairs); err != nil {
 		return nil, err
 	}
-	return pairs, pairNearest(ctx, old, next, olds, news, pairs)
+	if err := pairNearest(ctx, old, next, olds, news, pairs); err != nil {
+		return nil, err
+	}
+	pairClasses(olds, news, pairs, named)
+	return pairs, nil
 }
 
 // alike says whether a can be coded against b element by element.
@@ -88,7 +95,7 @@ func pairContent(ctx context.Context, old, next *view, olds, news []region, pair
 			return newError(err)
 		}
 		if j, ok := byContent[sum]; ok {
-			pairs[i] = basis{j, true}
+			pairs[i] = basis{old: j, sure: true}
 		}
 	}
 	return nil
@@ -172,4 +179,43 @@ func (s *sample) read(v *view, r *region) error {
 		}
 	}
 	return nil
+}
+
+// pairClasses pairs what is left with an old region of another class and as many
+// elements: that of its name, or else the next one of its shape.
+func pairClasses(olds, news []region, pairs pairing, named map[string]int) {
+	type key struct{ rows, elements uint64 }
+	keyOf := func(r *region) key {
+		n := elements(r.shape)
+		if len(r.shape) == 0 || n == 0 {
+			return key{}
+		}
+		return key{r.shape[0], n}
+	}
+	free := map[key][]int{}
+	for j := range olds {
+		if k := keyOf(&olds[j]); k.elements > 1 {
+			free[k] = append(free[k], j)
+		}
+	}
+	for i := range news {
+		k := keyOf(&news[i])
+		if pairs[i].old >= 0 || k.elements <= 1 {
+			continue
+		}
+		j, ok := named[news[i].name]
+		if !ok || keyOf(&olds[j]).elements != k.elements || olds[j].class == news[i].class {
+			j = -1
+			for n, c := range free[k] {
+				if olds[c].class != news[i].class {
+					j = c
+					free[k] = append(free[k][:n:n], free[k][n+1:]...)
+					break
+				}
+			}
+		}
+		if j >= 0 {
+			pairs[i] = basis{old: j, converted: true}
+		}
+	}
 }

@@ -165,6 +165,9 @@ func (p *planner) alone(ctx context.Context, i int, at, size, hint int64, yield 
 		if err != nil {
 			return err
 		}
+		if p.pairs[i].old < 0 { // it does not derive from that
+			return p.alone(ctx, i, at, size, hint, yield)
+		}
 		return p.against(ctx, r, at, size, p.olds[j].at, t, yield)
 	}
 	from := int64(-1)

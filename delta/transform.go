@@ -114,7 +114,7 @@ func newBasisReader(old io.ReaderAt, from int64, class codec.Class, t transform,
 		}
 	case converted:
 		k := r.table(t.first).conversion
-		if k == nil || k.Rows != t.rows || k.Cols*k.Block != n && k.To != codec.Other || k.From != t.oldClass || k.To != class {
+		if k == nil || k.Rows != t.rows || k.Cols*k.Block != n && k.To != codec.Other || k.From != t.oldClass || k.To != class && (k.To != codec.Other || class != codec.Int8) {
 			return bad("no conversion")
 		}
 		r.wide = t.oldClass.Width()

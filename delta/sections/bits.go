@@ -36,6 +36,17 @@ func (l *logs) of(v int) int32 {
 type total struct {
 	n, distinct int
 	nlog        int // sum of nlog of the counts
+	varies      int // of bytes: the bits that are not zero in all; 0 if not known
+}
+
+// with returns t with n more symbols of a kind that is not in t.
+func (l *logs) with(t total, n int) total {
+	if n > 0 {
+		t.n += n
+		t.nlog += int(l.nlog[n])
+		t.distinct++
+	}
+	return t
 }
 
 func (l *logs) total(h []uint16) (t total) {
@@ -56,14 +67,8 @@ func (l *logs) entropy(t total) int {
 	return min(int(l.nlog[t.n])-t.nlog+max(t.distinct-1, 0)*(2*unit+int(l.log[t.n])/2), t.n*8*unit)
 }
 
-// sparse returns the bits of n symbols of which some, special ones, have counts
-// a and b, and the others are uniform among those that occur if they are few,
-// or among all.
-func (l *logs) sparse(t total, a, b uint16) int {
-	rest := t.n - int(a) - int(b)
-	bits := 8 * unit
-	if t.distinct*8 <= t.n {
-		bits = min(bits, int(l.of(max(t.distinct, 1)))+unit/2)
-	}
-	return min(int(l.nlog[t.n]-l.nlog[a]-l.nlog[b]-l.nlog[rest])+rest*bits, t.n*8*unit)
+// either returns the bits that say which of n are of one kind and which of the
+// other, of which there are a.
+func (l *logs) either(n, a int) int {
+	return int(l.nlog[n] - l.nlog[a] - l.nlog[n-a])
 }

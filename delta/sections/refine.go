@@ -5,6 +5,9 @@ const (
 	blockBytes = 256
 	// blockChangeBits is what a change of state costs there.
 	blockChangeBits = 48
+	// blockMargin is the margin of blocks, see [scale]: more than windows', so that
+	// graphs do not seem to have arrays here and there.
+	blockMargin = 16
 	// doubtBits is by how much a window must prefer another state than the one
 	// its neighbours have it in, for its blocks to be looked at.
 	doubtBits = 64
@@ -100,12 +103,7 @@ func (s *scanner) blocks(from, to int64, first, last, widest int) ([]run, error)
 		}
 		for b := 0; b < n; b += blockBytes {
 			var c costs
-			end := min(b+blockBytes, n) + lead
-			if b == 0 {
-				s.weigh(&c, buf[:end], lead, widest)
-			} else {
-				s.weigh(&c, buf[b+lead-1:end], 1, widest)
-			}
+			s.weigh(&c, buf[:min(b+blockBytes, n)+lead], b+lead, scale{widest: widest, margin: blockMargin})
 			list = append(list, c)
 		}
 	}

@@ -3,47 +3,50 @@ package sections
 import "encoding/binary"
 
 const (
-	// repeatBytes is the shortest repetition that counts. Elements of few bits
-	// repeat by chance in four bytes, hardly in eight.
-	repeatBytes = 8
-	// repeatBits is what a repetition costs: where and how long.
-	repeatBits  = 20
+	// repeatBytes is the shortest repetition that counts.
+	repeatBytes = 6
+	repeatMask  = 1<<(8*repeatBytes) - 1
+	// repeatBits is what a repetition costs: where and how long. Elements of few
+	// bits repeat by chance, but save no more than that.
+	repeatBits  = 18
 	repeatSlots = 1 << 11
 )
 
-// bytes is the cost of bytes that are no array: entropy of order 0, and
-// repetitions within the window, as graphs, tables of names and text have.
-func (s *scanner) bytes(t *tally, window []byte) int {
+// bytes is the cost of the bytes data[from:], if they are no array: entropy of
+// order 0, and repetitions, as graphs, tables of names and text have. What was
+// seen of data before counts, too, unless from is 1 or less.
+func (s *scanner) bytes(t *tally, data []byte, from int) int {
+	if from <= 1 {
+		clear(s.seen[:])
+	}
 	h := &t.plane[0]
 	order0 := s.logs.entropy(s.logs.total(h[:]))
-	if order0 > t.n*15*unit/2 || t.n < 2*repeatBytes {
+	if order0 > t.n*15*unit/2 {
 		return order0
 	}
-	// The literals' lengths. What repetitions cover counts, too: near enough.
+	// The literals' lengths. What repetitions cover counts, too: near enough. Zeros
+	// save nothing, because runs of them are in arrays, too.
 	var length [256]int
-	for b, c := range h {
+	for b, c := range h[1:] {
 		if c > 0 {
-			length[b] = int(s.logs.log[t.n] - s.logs.log[c])
+			length[b+1] = int(s.logs.log[t.n] - s.logs.log[c])
 		}
 	}
-	clear(s.seen[:])
-	sum, at := order0, 0
-	for end := len(window) - repeatBytes; at <= end; {
-		v := binary.LittleEndian.Uint64(window[at:])
+	sum := order0
+	for at, end := from, len(data)-8; at <= end; {
+		v := binary.LittleEndian.Uint64(data[at:]) & repeatMask
 		slot := &s.seen[v*0x9e3779b97f4a7c15>>(64-11)]
-		from := int(*slot) - 1
+		seen := int(*slot) - 1
 		*slot = uint16(at + 1)
-		if from < 0 || binary.LittleEndian.Uint64(window[from:]) != v {
+		if seen < 0 || seen >= at || binary.LittleEndian.Uint64(data[seen:])&repeatMask != v {
 			at++
 			continue
 		}
 		saved, n := 0, 0
-		for ; at+n < len(window) && window[from+n] == window[at+n]; n++ {
-			saved += length[window[at+n]]
+		for ; at+n < len(data) && data[seen+n] == data[at+n]; n++ {
+			saved += length[data[at+n]]
 		}
-		if saved > repeatBits*unit {
-			sum -= saved - repeatBits*unit
-		}
+		sum -= max(saved-repeatBits*unit, 0)
 		at += n
 	}
 	return max(sum, 0)

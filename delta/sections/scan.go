@@ -18,6 +18,8 @@ const (
 	// maxWindows bounds the first look in time and memory (256 MiB read, 8 MiB
 	// held): beyond 4 GiB the stride grows.
 	maxWindows = 1 << 16
+	// windowMargin is the margin of windows, see [scale]: what is random has none.
+	windowMargin = 64
 	// changeBits is what a change of state costs in the first look.
 	changeBits = 192
 )
@@ -70,19 +72,8 @@ func (s *scanner) look(at int64, n int) (window, error) {
 	if err != nil {
 		return w, err
 	}
-	s.weigh(&w.cost, buf, lead, 8)
+	s.weigh(&w.cost, buf, lead, scale{widest: 8, margin: windowMargin})
 	return w, nil
-}
-
-// weigh sets the costs of buf[lead:], as in scale; lead is 1 if buf begins with
-// the byte before.
-func (s *scanner) weigh(out *costs, buf []byte, lead, widest int) {
-	before := byte(0)
-	if lead > 0 {
-		before = buf[0]
-	}
-	s.tally.count(before, buf[lead:])
-	s.scale(out, &s.tally, buf[lead:], widest)
 }
 
 // survey looks at the range, whole if it is short and at windows in equal
