@@ -76,6 +76,11 @@ func (e *encoder) see(ctx context.Context, old, next Version) error {
 		if packs[i], err = container.Find(ctx, file.R, file.Size); err != nil {
 			return err
 		}
+		if len(packs[i]) == 0 {
+			if packs[i], err = blockPacks(ctx, file); err != nil {
+				return err
+			}
+		}
 		packs[i] = packs[i][:min(len(packs[i]), maxPacks)]
 	}
 	if e.old, err = newView(ctx, old.R, old.Size, packs[0], e.opt.Temp); err != nil {

@@ -76,6 +76,14 @@ func parsePackList(in []byte, size int64) ([]container.Pack, []byte, error) {
 		if total += p.Unpacked; at > size || total > manifest.MaxFileBytes {
 			return nil, nil, fmt.Errorf("%w: packed run %d+%d of a file of %d bytes", ErrDelta, p.Offset, p.Length, size)
 		}
+		if s, ok := stripOf(&p); ok {
+			if err := s.check(0, size); err != nil {
+				return nil, nil, err
+			}
+			if p.Unpacked != s.opened() || len(p.Params) > 0 {
+				return nil, nil, fmt.Errorf("%w: blocks of %d bytes open to %d", ErrDelta, p.Length, p.Unpacked)
+			}
+		}
 		packs = append(packs, p)
 	}
 	return packs, in, nil
@@ -138,7 +146,11 @@ func (r *repacker) begin() error {
 	reader, writer := io.Pipe()
 	r.pipe, r.done = writer, make(chan error, 1)
 	go func() { // joined by end
-		err := pack.Repack(reader, r.w)
+		repack := pack.Repack
+		if s, ok := stripOf(&pack); ok {
+			repack = s.repack
+		}
+		err := repack(reader, r.w)
 		reader.CloseWithError(err)
 		r.done <- err
 	}()

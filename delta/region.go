@@ -68,13 +68,22 @@ func findRegions(ctx context.Context, old, next *view, oldName, newName string, 
 // typedRegions returns what a view's formats tell of, in order.
 func typedRegions(ctx context.Context, v *view, name string, dtype manifest.DType) ([]region, error) {
 	var typed []region
+	of, err := blockTensors(ctx, v, name)
+	if err != nil {
+		return nil, err
+	}
 	for _, part := range v.parts {
+		if part.strip != nil {
+			t := of(part.file)
+			typed = append(typed, part.strip.regions(part.at, fmt.Sprintf("%s@%d", t.Name, part.file-int64(t.Offset)), t.Shape)...)
+			continue
+		}
 		if part.class != codec.Other {
 			cols, err := sections.Cols(ctx, v, part.at, part.size, part.class)
 			if err != nil {
 				return nil, err
 			}
-			typed = append(typed, region{at: part.at, size: part.size, class: part.class, cols: cols})
+			typed = append(typed, region{at: part.at, size: part.size, class: part.class, cols: cols}.wholeRows()...)
 			continue
 		}
 		found, err := tensors(ctx, v, part, name, dtype)
@@ -119,11 +128,24 @@ func searchGap(ctx context.Context, v *view, from, to int64) ([]region, error) {
 	if err != nil {
 		return nil, err
 	}
-	regions := make([]region, len(found))
-	for i, s := range found {
-		regions[i] = region{at: s.Offset, size: s.Length, class: s.Class, cols: s.Cols}
+	var regions []region
+	for _, s := range found {
+		regions = append(regions, region{at: s.Offset, size: s.Length, class: s.Class, cols: s.Cols}.wholeRows()...)
 	}
 	return regions, nil
+}
+
+// wholeRows cuts what follows the last whole row off an array: the rest is
+// something else, and rows alone make a matrix.
+func (r region) wholeRows() []region {
+	row := int64(r.cols * r.class.Width())
+	if row <= 0 || r.size < 2*row || r.size%row == 0 {
+		return []region{r}
+	}
+	tail := r
+	r.size -= r.size % row
+	tail.at, tail.size, tail.cols = r.end(), tail.size-r.size, 0
+	return []region{r, tail}
 }
 
 // tensors returns the tensors that the format of a part tells of. A part that
@@ -169,6 +191,24 @@ func tensors(ctx context.Context, v *view, part part, name string, dtype manifes
 		}
 	}
 	return regions, nil
+}
+
+// blockTensors returns what tells the tensor of a file that holds an offset.
+func blockTensors(ctx context.Context, v *view, name string) (func(at int64) *manifest.Tensor, error) {
+	l := &manifest.Layout{}
+	if slices.ContainsFunc(v.parts, func(p part) bool { return p.strip != nil }) {
+		var err error
+		if l, err = chunker.Layout(ctx, v.file, v.fileSize, name, chunker.Options{Structure: true}); err != nil {
+			return nil, err
+		}
+	}
+	return func(at int64) *manifest.Tensor {
+		i := sort.Search(len(l.Tensors), func(i int) bool { return l.Tensors[i].Offset+l.Tensors[i].Length > uint64(at) })
+		if i == len(l.Tensors) {
+			return &manifest.Tensor{}
+		}
+		return &l.Tensors[i]
+	}, nil
 }
 
 // rowLength returns the elements of a row of a tensor: all dimensions but the

@@ -29,6 +29,7 @@ type part struct {
 	file     int64       // where it, or its packed form, lies in the file
 	r        io.ReaderAt // its bytes, from 0; nil: the file's
 	class    codec.Class // of unpacked elements
+	strip    *strip      // of blocks that were taken apart
 }
 
 // memoryBytes is how much of the unpacked bytes of a file is held in memory; more
@@ -47,7 +48,9 @@ func newView(ctx context.Context, r io.ReaderAt, size int64, packs []container.P
 	}()
 	total := int64(0)
 	for i := range packs {
-		total += packs[i].Unpacked
+		if _, ok := stripOf(&packs[i]); !ok {
+			total += packs[i].Unpacked
+		}
 	}
 	if total > memoryBytes {
 		if v.spill, err = os.CreateTemp(temp, "dunlin-delta-*"); err != nil {
@@ -74,6 +77,11 @@ func newView(ctx context.Context, r io.ReaderAt, size int64, packs []container.P
 		from = p.Offset + p.Length
 		next := part{at: v.size, size: p.Unpacked, file: p.Offset, class: codec.ClassOf(p.DType)}
 		v.size += p.Unpacked
+		if s, ok := stripOf(p); ok {
+			next.strip, next.r = s, &stripReader{r, *s}
+			v.parts = append(v.parts, next)
+			continue
+		}
 		if v.spill == nil {
 			var b bytes.Buffer
 			err = p.Unpack(r, &b)
