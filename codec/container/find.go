@@ -8,6 +8,10 @@ import (
 	"io"
 )
 
+// MaxPacks is how many packs Find returns at most; what comes behind is left
+// packed.
+const MaxPacks = 1 << 16
+
 // Bounds of a search.
 const (
 	headBytes   = 64 << 10 // read to recognise a file
@@ -24,7 +28,7 @@ const (
 )
 
 // errSpent ends a search whose budget is used up.
-var errSpent = errors.New("search is over budget")
+var errSpent = errors.New("search has spent its budget")
 
 // Find returns the packed runs of the file of size bytes in r, in order of
 // offset and disjoint; only runs that have been unpacked and repacked, and came
@@ -69,6 +73,15 @@ type search struct {
 	packs  []Pack
 	prover prover
 	buf    [pieceBytes]byte // of comparer
+}
+
+// add puts a pack behind the others.
+func (s *search) add(p Pack) error {
+	if len(s.packs) == MaxPacks {
+		return errSpent
+	}
+	s.packs = append(s.packs, p)
+	return nil
 }
 
 // spend takes n unpacked bytes from the budget.

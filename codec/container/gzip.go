@@ -37,12 +37,15 @@ func (s *search) gzip() error {
 		}
 		end := p.Offset + p.Length
 		if ok {
-			s.packs = append(s.packs, p)
+			err = s.add(p)
 		} else {
 			var known bool
-			if end, known, err = s.streamEnd(start); err != nil || !known {
-				return err
+			if end, known, err = s.streamEnd(start); err == nil && !known {
+				return nil
 			}
+		}
+		if err != nil {
+			return err
 		}
 		at = end + gzipTrailerBytes
 	}

@@ -23,11 +23,14 @@ type inflater struct {
 type section struct {
 	r       io.ReaderAt
 	at, end int64
-	err     error // of r, other than the end
+	err     error // the first of r, other than the end; it stays
 }
 
 func (s *section) Read(p []byte) (int, error) {
 	p = p[:min(int64(len(p)), s.end-s.at)]
+	if s.err != nil {
+		return 0, s.err
+	}
 	if len(p) == 0 {
 		return 0, io.EOF
 	}

@@ -33,8 +33,11 @@ func newLEBReader(r io.ReaderAt, offset, length int64) *lebReader {
 // form or past 32 bits is ErrCorrupt.
 func (l *lebReader) next(values []int32) (int, error) {
 	buf, err := l.input.Peek(pieceBytes)
+	if l.section.err != nil {
+		return 0, l.section.err
+	}
 	if len(buf) == 0 {
-		return 0, err // of the section
+		return 0, err
 	}
 	n, at := 0, 0
 	for n < len(values) && at < len(buf) {
@@ -143,7 +146,7 @@ func (p *Pack) decodeLEB(r io.ReaderAt, w io.Writer) error {
 			_, err = w.Write(out)
 		}
 	}
-	if errors.Is(err, io.EOF) && l.section.err == nil {
+	if errors.Is(err, io.EOF) {
 		err = nil
 		if left > 0 {
 			err = fmt.Errorf("%w: it unpacks to %d bytes less", ErrCorrupt, left)
@@ -161,7 +164,7 @@ func encodeLEB(w io.Writer, r io.Reader, width int) error {
 	out := make([]byte, 0, pieceBytes/2*int(maxLEB(2)))
 	for {
 		n, err := io.ReadFull(r, in)
-		if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+		if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF { //nolint:errorlint // wrapped, these are the source's own
 			return err
 		}
 		out = out[:0]

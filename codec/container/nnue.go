@@ -12,24 +12,23 @@ const lebMagic = "COMPRESSED_LEB128"
 // leb128 finds the sections, which may lie anywhere behind one another or
 // between plain ones of any length.
 func (s *search) leb128() error {
-	const lengthBytes = 4
-	return s.scan(lebMagic, len(lebMagic)+lengthBytes, func(at int64, b []byte) (int64, error) {
-		at += int64(len(b))
-		if len(b) < len(lebMagic)+lengthBytes {
-			return s.size, nil
+	const headBytes = len(lebMagic) + 4
+	return s.scan(lebMagic, headBytes, func(at int64, b []byte) (int64, error) {
+		start, none := at+int64(headBytes), at+int64(len(lebMagic))
+		if len(b) < headBytes {
+			return none, nil
 		}
 		length := int64(binary.LittleEndian.Uint32(b[len(lebMagic):]))
-		if length < minLEB || length > s.size-at {
-			return at, nil
+		if length < minLEB || length > s.size-start {
+			return none, nil
 		}
-		p, err := measureLEB(s.r, at, length, s.spend)
+		p, err := measureLEB(s.r, start, length, s.spend)
 		switch {
 		case errors.Is(err, ErrCorrupt):
-			return at, nil
+			return none, nil
 		case err != nil:
 			return 0, err
 		}
-		s.packs = append(s.packs, p)
-		return at + length, nil
+		return start + length, s.add(p)
 	})
 }

@@ -28,7 +28,7 @@ const (
 	zipDeflated     = 8
 	zipEncrypted    = 1<<0 | 1<<6 | 1<<13
 	maxZipComment   = math.MaxUint16
-	maxZipEntries   = 1 << 18 // of which more are not looked at
+	maxZipEntries   = 1 << 17 // of which more are not looked at
 	maxZipDirectory = 64 << 20
 )
 
@@ -57,7 +57,9 @@ func (s *search) zip() error {
 			return err
 		}
 		if ok && p.Length == m.length {
-			s.packs = append(s.packs, p)
+			if err := s.add(p); err != nil {
+				return err
+			}
 		}
 		end = m.start + m.length
 	}

@@ -32,8 +32,7 @@ func (s *search) zlib(at int64) (next int64, err error) {
 	if err != nil || !ok {
 		return start, err
 	}
-	s.packs = append(s.packs, p)
-	return p.Offset + p.Length, nil
+	return p.Offset + p.Length, s.add(p)
 }
 
 // plausible says whether a stream of minZlib bytes seems to start at offset:
