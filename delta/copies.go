@@ -54,7 +54,7 @@ func newMatcher(ctx context.Context, old *view) (*matcher, error) {
 		for len(p) > 0 {
 			number++
 			if !constant(p[:m.block]) {
-				m.add(hash(p[:m.block]), number)
+				m.add(rolling(p[:m.block]), number)
 			}
 			p = p[m.block:]
 		}
@@ -75,7 +75,7 @@ func (m *matcher) add(h, number uint32) {
 	}
 }
 
-func hash(p []byte) (h uint32) {
+func rolling(p []byte) (h uint32) {
 	for _, b := range p {
 		h = h*hashFactor + uint32(b) + 1
 	}
@@ -113,7 +113,7 @@ func (m *matcher) find(ctx context.Context, next *view, at, size, least int64) (
 		if i+m.block > int64(len(p)) {
 			continue
 		}
-		h := hash(p[i : i+m.block])
+		h := rolling(p[i : i+m.block])
 		for {
 			best, err := m.longest(next, h, p[i:i+m.block], start+i, done, end)
 			if err != nil {
@@ -125,7 +125,7 @@ func (m *matcher) find(ctx context.Context, next *view, at, size, least int64) (
 				if i = done - start; i+m.block > int64(len(p)) {
 					break
 				}
-				h = hash(p[i : i+m.block])
+				h = rolling(p[i : i+m.block])
 				continue
 			}
 			if i+m.block >= int64(len(p)) {

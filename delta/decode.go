@@ -8,6 +8,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"slices"
 
@@ -42,9 +43,12 @@ func Decode(ctx context.Context, old Version, r io.Reader, w io.Writer, opt Opti
 	}
 	d := &decoder{h: h, opt: opt, sum: sha256.New(), w: w}
 	if err := d.see(ctx, old, in); err != nil {
+		if d.tee != nil {
+			err = errors.Join(err, d.tee.Close())
+		}
 		return err
 	}
-	err = errors.Join(d.run(ctx, in), d.out.Close(), d.old.Close())
+	err = errors.Join(d.run(ctx, in), d.out.Close(), d.tee.Close(), d.old.Close())
 	if err != nil {
 		return err
 	}
@@ -66,10 +70,8 @@ type decoder struct {
 	left   int64 // bytes of the new view to come
 	size   int64 // of the new view
 	out    *repacker
-	sum    interface {
-		io.Writer
-		Sum([]byte) []byte
-	}
+	tee    *tee
+	sum    hash.Hash
 	w      io.Writer
 	planes codec.Coder
 	buf    []byte
@@ -89,7 +91,8 @@ func (d *decoder) see(ctx context.Context, old Version, in *bufio.Reader) error 
 	}
 	d.left = viewSize(d.h.newSize, packs[1])
 	d.size = d.left
-	d.out = &repacker{w: io.MultiWriter(d.w, d.sum), packs: packs[1]}
+	d.tee = newTee(d.w, d.sum)
+	d.out = &repacker{w: d.tee, packs: packs[1]}
 	var err error
 	if d.old, err = newView(ctx, old.R, old.Size, packs[0], d.opt.Temp); errors.Is(err, container.ErrPack) || errors.Is(err, container.ErrCorrupt) {
 		err = fmt.Errorf("%w: %w", ErrDelta, err)
