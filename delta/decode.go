@@ -130,7 +130,7 @@ func (d *decoder) run(ctx context.Context, in *bufio.Reader) error {
 	g, ctx := errgroup.WithContext(ctx)
 	workers := d.opt.workers()
 	todo := make(chan *decoding)
-	inOrder := make(chan *decoding, workers)
+	inOrder := make(chan *decoding, 1)
 	g.Go(func() error {
 		defer close(todo)
 		defer close(inOrder)

@@ -152,7 +152,7 @@ func (e *encoder) run(ctx context.Context, plan *planner) error {
 	g, ctx := errgroup.WithContext(ctx)
 	workers := e.opt.workers()
 	todo := make(chan *job)
-	inOrder := make(chan *job, workers)
+	inOrder := make(chan *job, 1)
 	g.Go(func() error {
 		defer close(todo)
 		defer close(inOrder)
@@ -214,7 +214,10 @@ func (e *encoder) write(j *job, payload []byte) error {
 
 // frameLimit returns how many bytes a frame of a view of so many codes: few frames
 // keep models warm, but an even number of them keeps two workers busy.
-func frameLimit(size int64) int64 {
+func frameLimit(size int64, effort codec.Effort) int64 {
+	if effort != codec.Strong {
+		return fastFrameBytes
+	}
 	frames := (size + frameBytes - 1) / frameBytes
 	if frames%2 == 1 && size > frameBytes/2 {
 		frames++
@@ -228,7 +231,7 @@ func frameLimit(size int64) int64 {
 // cut gathers pieces into frames of a limited size, copies aside, and sends
 // the tables that they need before them.
 func (e *encoder) cut(ctx context.Context, plan *planner, emit func(*job) error) error {
-	limit := frameLimit(e.next.size)
+	limit := frameLimit(e.next.size, e.opt.Effort)
 	room := limit
 	var pieces []piece
 	flush := func() error {

@@ -14,6 +14,8 @@ const (
 	// frameBytes is how much of the new file a frame codes, copies aside: as
 	// much as keeps models warm, and as little as two frames at work may hold.
 	frameBytes = 8 << 20
+	// fastFrameBytes is the same where there are no models to keep warm.
+	fastFrameBytes = 2 << 20
 	// maxOpBytes bounds a step; only a copy comes near.
 	maxOpBytes = 1 << 46
 	// maxFrameOps bounds the steps of a frame.
