@@ -1,67 +1,46 @@
-package weights
+package weights_test
 
 import (
-	"math/rand/v2"
-	"os"
+	"fmt"
 	"syscall"
 	"testing"
 
-	"encoding/binary"
-	"github.com/dunlin-mesh/dunlin/codec"
 	"github.com/dunlin-mesh/dunlin/codec/mix"
-	"math"
 )
 
-func noisy(n int) (old, next []byte) {
-	r := rand.New(rand.NewPCG(1, 2))
-	for range n {
-		w := r.NormFloat64() * 0.05
-		old = binary.LittleEndian.AppendUint32(old, math.Float32bits(float32(w)))
-		next = binary.LittleEndian.AppendUint32(next, math.Float32bits(float32(w+r.NormFloat64()*5e-5)))
-	}
-	return
-}
-
-func cpu() float64 {
+// processorSeconds is what the process has used; time on a busy machine says
+// little.
+func processorSeconds(b *testing.B) float64 {
 	var r syscall.Rusage
-	syscall.Getrusage(syscall.RUSAGE_SELF, &r)
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &r); err != nil {
+		b.Fatal(err)
+	}
 	return float64(r.Utime.Sec) + float64(r.Utime.Usec)/1e6
 }
 
-func BenchmarkF32(b *testing.B) {
-	old, next := noisy(1 << 18)
-	for name, basis := range map[string][]byte{"based": old, "alone": nil} {
-		b.Run(name, func(b *testing.B) {
-			b.SetBytes(int64(len(next)))
-			start, n := cpu(), 0
-			for b.Loop() {
-				n++
-				m := NewModel(codec.F32, basis != nil)
-				c := mix.NewEncoder(make([]byte, 0, len(next)))
-				m.Begin(Measure(codec.F32, 512, basis, next), 0)
-				m.Code(c, basis, nil, next)
-				b.ReportMetric(float64(n*len(next))/1e6/(cpu()-start), "MB/cpu-s")
-				b.ReportMetric(float64(c.Bytes())*8/float64(len(next)/4), "bits")
+// Coding speed in MB of elements for each second of processor time.
+func BenchmarkCode(b *testing.B) {
+	for _, class := range allClasses {
+		for _, kind := range allKinds {
+			a := makeArray(class, kind, 1<<18/class.Width()*4)
+			params := a.params(class)
+			coded := roundTrip(b, class, &a)
+			for _, decode := range []bool{false, true} {
+				name := fmt.Sprintf("%s/%s/decode=%v", classNames[class], kind, decode)
+				b.Run(name, func(b *testing.B) {
+					b.SetBytes(int64(len(a.next)))
+					start, bytes := processorSeconds(b), 0
+					for b.Loop() {
+						if decode {
+							a.decode(a.model(class), mix.NewDecoder(coded), params)
+						} else {
+							a.encode(a.model(class), mix.NewEncoder(make([]byte, 0, len(a.next))), params)
+						}
+						bytes += len(a.next)
+					}
+					b.ReportMetric(float64(bytes)/1e6/(processorSeconds(b)-start), "MB/cpu-s")
+				})
 			}
-		})
-	}
-}
-
-func BenchmarkI16(b *testing.B) {
-	old, _ := os.ReadFile("/work/shared/corpus/alexandria-1579k/04-2023-11-04/nn.net")
-	next, _ := os.ReadFile("/work/shared/corpus/alexandria-1579k/05-2023-11-04/nn.net")
-	for name, basis := range map[string][]byte{"based": old, "alone": nil} {
-		b.Run(name, func(b *testing.B) {
-			b.SetBytes(int64(len(next)))
-			start, n := cpu(), 0
-			for b.Loop() {
-				n++
-				m := NewModel(codec.I16, basis != nil)
-				c := mix.NewEncoder(make([]byte, 0, len(next)))
-				m.Begin(Measure(codec.I16, 768, basis, next), 0)
-				m.Code(c, basis, nil, next)
-				b.ReportMetric(float64(n*len(next))/1e6/(cpu()-start), "MB/cpu-s")
-			}
-		})
+		}
 	}
 }
