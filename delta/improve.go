@@ -133,6 +133,9 @@ func (p *planner) transform(ctx context.Context, i int) (transform, error) {
 	next := r.matrix(p.next)
 	old := next
 	old.R, old.Offset = p.old, o.at
+	if t, ok, err := p.transpose(r, o); ok || err != nil {
+		return t, err
+	}
 	if !isFloat(r.class) || next.Rows < 2 || next.Cols*next.Block < 4 || next.Cols*next.Block > maxRowElements {
 		return transform{}, nil
 	}
@@ -197,4 +200,35 @@ func (p *planner) convert(ctx context.Context, i int) (transform, error) {
 	}
 	p.pairs[i] = basis{old: -1}
 	return transform{}, nil
+}
+
+// transpose returns the transform of a matrix whose rows are the columns of its
+// old one, if it is that.
+func (p *planner) transpose(r, o *region) (transform, bool, error) {
+	m, was := r.matrix(p.next), o.matrix(p.old)
+	if m.Block != 1 || was.Block != 1 || m.Rows < 2 || m.Cols < 2 || m.Rows != was.Cols || m.Cols != was.Rows {
+		return transform{}, false, nil
+	}
+	t := transformOf(transposed, m, -1, -1)
+	width := r.class.Width()
+	n := min(m.Rows, 8) * m.Cols * width
+	if m.Cols > maxRowElements || n > 8<<20 {
+		return transform{}, false, nil
+	}
+	turned, err := newBasisReader(p.old, o.at, r.class, t, nil)
+	if err != nil {
+		return transform{}, false, err
+	}
+	next, basis, diff := make([]byte, n), make([]byte, n), make([]byte, n)
+	if err := readFull(p.next, next, r.at); err != nil {
+		return transform{}, false, newError(err)
+	}
+	if err := readFull(p.old, basis, o.at); err != nil {
+		return transform{}, false, oldError(err)
+	}
+	straight := distance(diff, next, basis, r.class)
+	if _, err := turned.read(basis, 0); err != nil {
+		return transform{}, false, oldError(err)
+	}
+	return t, distance(diff, next, basis, r.class) < straight/10*9, nil
 }

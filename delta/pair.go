@@ -54,7 +54,11 @@ func pair(ctx context.Context, old, next *view, olds, news []region) (pairing, e
 // alike says whether a can be coded against b element by element.
 func alike(a, b *region) bool { return a.class == b.class && a.size == b.size }
 
-func sameShape(a, b *region) bool { return slices.Equal(a.shape, b.shape) }
+// sameShape says whether the sides are the same, or turned.
+func sameShape(a, b *region) bool {
+	return slices.Equal(a.shape, b.shape) ||
+		len(a.shape) == 2 && len(b.shape) == 2 && a.shape[0] == b.shape[1] && a.shape[1] == b.shape[0]
+}
 
 // contentBytes is the least size of a region that is looked for by content.
 const contentBytes = 32

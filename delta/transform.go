@@ -13,11 +13,12 @@ import (
 type transformKind uint64
 
 const (
-	asIs      transformKind = iota
-	permuted                // rows and columns of a matrix in another order
-	lowRank                 // the product of two factors added
-	converted               // numbers of another class
-	scaled                  // each row times a factor
+	asIs       transformKind = iota
+	permuted                 // rows and columns of a matrix in another order
+	lowRank                  // the product of two factors added
+	converted                // numbers of another class
+	scaled                   // each row times a factor
+	transposed               // columns for rows
 	transforms
 )
 
@@ -60,8 +61,9 @@ func (t *transform) code(c *mix.Coder, p *planCoder, o *op) error {
 	for _, n := range []*int{&t.first, &t.second} {
 		*n = int(p.n.code(c, fieldTable, uint64(*n+1))) - 1
 	}
-	t.oldClass = o.class
-	if t.kind == converted {
+	if t.kind != converted {
+		t.oldClass = o.class
+	} else {
 		if t.oldClass = codec.Class(p.n.code(c, fieldClass, uint64(t.oldClass))); t.oldClass > codec.I64 {
 			return fmt.Errorf("%w: basis of class %d", ErrDelta, t.oldClass)
 		}
@@ -88,8 +90,10 @@ type basisReader struct {
 	rowBytes []byte
 	rest     []int8
 	in       []byte
-	wide     int // of an element of the old region
-	outRow   int // bytes of a row of the basis
+	wide     int    // of an element of the old region
+	outRow   int    // bytes of a row of the basis
+	batch    []byte // of a transposed basis: rows from batchRow on
+	batchRow int
 }
 
 // newBasisReader checks that t can be done with the tables at hand.
@@ -123,6 +127,13 @@ func newBasisReader(old io.ReaderAt, from int64, class codec.Class, t transform,
 				return bad("no conversion")
 			}
 		}
+	case transposed:
+		r.in, r.rowBytes = make([]byte, transposeBytes(r.outRow)/t.cols), make([]byte, r.outRow)
+		r.batch, r.batchRow = make([]byte, 0, transposeBytes(r.outRow)), -1
+		if t.block != 1 || len(r.in) < r.width {
+			return bad("no transposition")
+		}
+		return r, nil
 	case scaled:
 		if g := r.table(t.first).gains; len(g) != t.rows || !scales(class) {
 			return bad("no factors")
@@ -169,6 +180,9 @@ func (r *basisReader) read(p []byte, at int64) ([]int8, error) {
 // compute makes row i of the basis.
 func (r *basisReader) compute(i int) error {
 	t := &r.t
+	if t.kind == transposed {
+		return r.transpose(i)
+	}
 	source := i
 	if t.kind == permuted && t.first >= 0 {
 		source = int(r.tables[t.first].order[i])
@@ -199,6 +213,31 @@ func (r *basisReader) compute(i int) error {
 	case scaled:
 		scaleRow(r.rowBytes, r.in, r.class, r.tables[t.first].gains[i])
 	}
+	return nil
+}
+
+// transposeBytes returns how much of a transposed basis is made at once: a MiB,
+// or a row.
+func transposeBytes(row int) int { return max(1<<20/row, 1) * row }
+
+// transpose makes row i of the basis, a column of the old matrix, and those that
+// follow it: reading a few columns costs as much as reading one.
+func (r *basisReader) transpose(i int) error {
+	t := &r.t
+	if r.batchRow < 0 || i < r.batchRow || (i-r.batchRow)*r.outRow >= len(r.batch) {
+		n := min(cap(r.batch)/r.outRow, t.rows-i)
+		r.batch, r.batchRow = r.batch[:n*r.outRow], i
+		for k := range t.cols {
+			in := r.in[:n*r.width]
+			if err := readFull(r.old, in, r.from+(int64(k)*int64(t.rows)+int64(i))*int64(r.width)); err != nil {
+				return err
+			}
+			for j := range n {
+				copy(r.batch[j*r.outRow+k*r.width:][:r.width], in[j*r.width:])
+			}
+		}
+	}
+	copy(r.rowBytes, r.batch[(i-r.batchRow)*r.outRow:])
 	return nil
 }
 
