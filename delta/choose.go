@@ -66,7 +66,7 @@ func (f *frameCoder) bytes() int { return f.c.Bytes() + len(f.side) }
 func (e *encoder) piece(f *frameCoder, p *piece, data []byte) (opKind, error) {
 	o := op{size: p.size, from: p.from, class: p.region.class, basis: p.basis}
 	if o.class == codec.Other {
-		if e.opt.Effort == codec.Strong {
+		if e.opt.Effort == codec.Strong && !noise(data) {
 			o.kind = opText
 			if err := f.plan.code(f.c, &o); err != nil {
 				return o.kind, err
@@ -93,6 +93,29 @@ func (e *encoder) piece(f *frameCoder, p *piece, data []byte) (opKind, error) {
 		return o.kind, err
 	}
 	return o.kind, f.array(&o, data)
+}
+
+// noiseBytes is the least number of bytes of which it can be said that they are
+// noise.
+const noiseBytes = 64 << 10
+
+// noise says whether all byte values are about equally frequent, as in what is
+// compressed or encrypted already: models would take their time for nothing.
+// Uniform noise of n bytes has a sum of squares of n²/256 + n.
+func noise(data []byte) bool {
+	if len(data) < noiseBytes {
+		return false
+	}
+	var counts [256]uint64
+	for _, b := range data {
+		counts[b]++
+	}
+	var squares uint64
+	for _, c := range counts {
+		squares += c * c
+	}
+	n := uint64(len(data))
+	return squares < n*n/256+n*n/25600+2*n
 }
 
 // sampleBytes is how much of an array is coded to see whether a basis helps.
