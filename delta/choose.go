@@ -66,6 +66,9 @@ func (f *frameCoder) bytes() int { return f.c.Bytes() + len(f.side) }
 func (e *encoder) piece(f *frameCoder, p *piece, data []byte) (opKind, error) {
 	o := op{size: p.size, from: p.from, class: p.region.class, basis: p.basis}
 	if o.class == codec.Other {
+		if o.from > e.old.size { // where text goes on is only a hint
+			o.from = -1
+		}
 		if e.opt.Effort == codec.Strong && !noise(data) {
 			o.kind = opText
 			if err := f.plan.code(f.c, &o); err != nil {
