@@ -38,17 +38,19 @@ type Options struct {
 	// of MB/s, [codec.Strong] for context mixing at a few MB/s a core.
 	Effort codec.Effort
 	// DType is the element type of files that have no structure of their own;
-	// empty: recognised.
+	// empty: recognised. It is for Encode.
 	DType manifest.DType
 	// NewSize, if not 0, is the length that the new file must have: Decode
 	// refuses a delta of another one before it writes anything.
 	NewSize int64
-	// Workers is how many frames are coded at once; 0: as many as processors,
-	// at most 4. It does not change the result.
+	// Workers is how many frames are coded at once, at most 2, because each
+	// takes memory; 0: as many as processors. It does not change the result.
 	Workers int
-	// Temp is the folder for temporary files; empty: the system's.
+	// Temp is the folder for temporary files, of which there are at most two;
+	// empty: the system's.
 	Temp string
 	// Progress, if not nil, is called now and then, from one goroutine at a
-	// time, with the bytes of the new file that are done.
+	// time, with the bytes of the new file that are done, its packed runs
+	// opened: total is not quite the file's size.
 	Progress func(done, total int64)
 }

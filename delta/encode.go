@@ -35,9 +35,9 @@ func (o *Options) workers() int {
 }
 
 // Encode writes the delta that makes next from old to w, and says what it is
-// made of. The same two files and the same effort give the same bytes on every
-// machine. It fails if either file cannot be read or w not be written; what w
-// got by then is worthless.
+// made of. The same two versions and the same options give the same bytes each
+// time. It fails if either file cannot be read, w not be written or ctx ends;
+// what w got by then is worthless.
 func Encode(ctx context.Context, old, next Version, w io.Writer, opt Options) (report Report, err error) {
 	report = Report{OldBytes: old.Size, NewBytes: next.Size}
 	h := header{oldSize: old.Size, newSize: next.Size}
@@ -102,13 +102,14 @@ func (e *encoder) see(ctx context.Context, old, next Version) error {
 	return err
 }
 
-// record writes a record.
+// record writes a record; only the end, a single zero byte, has another form.
 func (e *encoder) record(kind byte, payload []byte) error {
 	head := binary.AppendUvarint([]byte{kind}, uint64(len(payload)))
 	_, err := e.out.Write(append(head, payload...))
 	return err
 }
 
+// counter counts what is written, and says of errors that they are w's.
 type counter struct {
 	w io.Writer
 	n int64
@@ -212,8 +213,8 @@ func (e *encoder) write(j *job, payload []byte) error {
 	return nil
 }
 
-// frameLimit returns how many bytes a frame of a view of so many codes: few frames
-// keep models warm, but an even number of them keeps two workers busy.
+// frameLimit returns how many bytes of a view of size bytes a frame codes: few
+// frames keep models warm, but an even number of them keeps two workers busy.
 func frameLimit(size int64, effort codec.Effort) int64 {
 	if effort != codec.Strong {
 		return fastFrameBytes
@@ -225,7 +226,7 @@ func frameLimit(size int64, effort codec.Effort) int64 {
 	if frames < 2 {
 		return frameBytes
 	}
-	return (size/frames + 64) / 64 * 64
+	return min((size/frames+64)/64*64, frameBytes)
 }
 
 // cut gathers pieces into frames of a limited size, copies aside, and sends

@@ -11,8 +11,9 @@ import (
 )
 
 const (
-	// frameBytes is how much of the new file a frame codes, copies aside: as
+	// frameBytes is how much of the new view a frame codes, copies aside: as
 	// much as keeps models warm, and as little as two frames at work may hold.
+	// Decoders refuse more.
 	frameBytes = 8 << 20
 	// fastFrameBytes is the same where there are no models to keep warm.
 	fastFrameBytes = 2 << 20
@@ -41,7 +42,7 @@ const (
 	periodic           // against what the array itself foretells
 )
 
-// kind returns which model codes o.
+// model returns which model codes o.
 func (o *op) model() modelKey {
 	switch {
 	case o.from >= 0:
@@ -155,7 +156,7 @@ type segment struct {
 	from, size int64 // where data is nil
 }
 
-// decodeFrame turns a payload into the bytes it stands for, at most limit.
+// decodeFrame turns a payload into what it stands for, at most limit bytes.
 func decodeFrame(old *view, tables []*table, payload []byte, limit int64, planes *codec.Coder) ([]segment, error) {
 	length, n := binary.Uvarint(payload)
 	if n <= 0 || length > uint64(len(payload)-n) {
@@ -213,6 +214,7 @@ func decodeFrame(old *view, tables []*table, payload []byte, limit int64, planes
 	return nil, fmt.Errorf("%w: frame of more than %d steps", ErrDelta, maxFrameOps)
 }
 
+// decode returns the bytes of a step that codes some.
 func (f *frameCoder) decode(o *op) ([]byte, error) {
 	data := make([]byte, o.size)
 	switch o.kind {

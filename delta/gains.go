@@ -21,8 +21,8 @@ func scales(c codec.Class) bool { return c == codec.F32 || c == codec.F64 || c =
 func factor(g int16) float64 { return float64(int(g)+gainOne) / gainOne }
 
 // scaleRow writes each element of in times a factor to out, rounded to nearest,
-// ties to even; what is no number stays. It is one multiplication in float64 and one rounding, so the
-// bits are the same on every architecture.
+// ties to even; infinities and what is no number stay. It is one multiplication
+// in float64 and one rounding, so the bits are the same on every architecture.
 func scaleRow(out, in []byte, class codec.Class, gain int16) {
 	g := factor(gain)
 	le := binary.LittleEndian

@@ -58,8 +58,8 @@ func newPlanCoder(oldSize int64) *planCoder {
 	return &planCoder{n: newNumbers(), oldSize: oldSize}
 }
 
-// code codes o, whose kind and size may not exceed what limit allows; decoding
-// it checks every number.
+// code codes o: encoding, all of o is given and stays as it is; decoding, o is
+// filled in, and every number is checked, for the file but not for its contents.
 func (p *planCoder) code(c *mix.Coder, o *op) error {
 	o.kind = opKind(p.n.code(c, fieldKind, uint64(o.kind)))
 	if o.kind >= opKinds {

@@ -5,17 +5,20 @@ type Report struct {
 	OldBytes   int64 `json:"old_bytes"`   // the old file
 	NewBytes   int64 `json:"full_bytes"`  // the new file
 	DeltaBytes int64 `json:"delta_bytes"` // the delta, header and all
-	// Parts are the tensors and the bytes between them, in order.
+	// Parts are the tensors and the bytes between them, in order; those of
+	// tables, records and the header are in none.
 	Parts []Part `json:"parts"`
 }
 
 // Part is a tensor of the new file, or a run of bytes that is none.
 type Part struct {
-	Name     string `json:"name,omitempty"`
-	DType    string `json:"dtype,omitempty"`
-	Bytes    int64  `json:"bytes"`
-	Same     int64  `json:"same_bytes"`  // of them, copied from the old file
-	Coded    int64  `json:"delta_bytes"` // what it takes in the delta
+	Name  string `json:"name,omitempty"`
+	DType string `json:"dtype,omitempty"`
+	Bytes int64  `json:"bytes"`
+	Same  int64  `json:"same_bytes"`  // of them, equal to old bytes or to what these become
+	Coded int64  `json:"delta_bytes"` // what it takes in the delta
+	// Encoding is how the first of it that is not equal to old bytes is coded:
+	// identical, repeat, weights, planes, text or block.
 	Encoding string `json:"encoding"`
 	region   *region
 }

@@ -31,7 +31,7 @@ type transform struct {
 	rows, cols, block int
 	oldClass          codec.Class // of converted numbers
 	// Numbers of tables, -1 for none: the orders of rows and columns; or, in
-	// first, the factors.
+	// first, the factors, the conversion or the gains.
 	first, second int
 	skip          int64 // bytes of the region before the step
 }
