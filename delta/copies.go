@@ -5,7 +5,7 @@ import (
 )
 
 // Bytes of the old file that stand elsewhere in the new one are found as rsync
-// finds them (A. Tridgell, 1999): the old file's aligned blocks are indexed by
+// finds them (A. Tridgell, P. Mackerras, 1996): the old file's aligned blocks are indexed by
 // a hash that rolls over the new one.
 const (
 	minBlockBytes = 32

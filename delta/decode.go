@@ -63,8 +63,7 @@ func Decode(ctx context.Context, old Version, r io.Reader, w io.Writer, opt Opti
 
 type decoder struct {
 	old    *view
-	tables []*table // read so far
-	bytes  int      // of them, as they travelled
+	tables []*table // read and not forgotten
 	opt    Options
 	h      header
 	left   int64 // bytes of the new view to come
@@ -205,15 +204,15 @@ func (d *decoder) table(kind uint64, payload []byte) error {
 		if n != len(payload) || keep > uint64(len(d.tables)) {
 			return fmt.Errorf("%w: it keeps %d of %d tables", ErrDelta, keep, len(d.tables))
 		}
-		d.tables, d.bytes = slices.Clone(d.tables[:keep]), 0
+		d.tables = slices.Clone(d.tables[:keep])
 		return nil
-	}
-	if d.bytes += len(payload); d.bytes > maxTablesBytes || len(d.tables) == maxTables {
-		return fmt.Errorf("%w: more tables than may be there at once", ErrDelta)
 	}
 	t, err := parseTable(payload, &d.planes)
 	if err != nil {
 		return err
+	}
+	if !fits(d.tables, t) {
+		return fmt.Errorf("%w: more tables than may be there at once", ErrDelta)
 	}
 	d.tables = append(d.tables, t)
 	return nil
@@ -221,7 +220,9 @@ func (d *decoder) table(kind uint64, payload []byte) error {
 
 // write writes the bytes of a frame.
 func (d *decoder) write(ctx context.Context, segments []segment) error {
-	for _, s := range segments {
+	for i := range segments {
+		s := segments[i]
+		segments[i] = segment{} // a reader of a basis has its buffers
 		size := s.size
 		if s.data != nil {
 			size = int64(len(s.data))

@@ -118,8 +118,8 @@
 //
 // # Sources
 //
-// Moved bytes: the rolling checksum of rsync (A. Tridgell, "Efficient Algorithms
-// for Sorting and Synchronization", 1999). Permutations as they travel: P.
+// Moved bytes: A. Tridgell, P. Mackerras, "The rsync algorithm", 1996, with a
+// hash that multiplies (R. Karp, M. Rabin, 1987). Permutations as they travel: P.
 // Fenwick, "A new data structure for cumulative frequency tables", 1994. Low
 // rank: N. Halko, P. Martinsson, J. Tropp, "Finding structure with randomness",
 // 2011, in package derive. Context mixing: M. Mahoney, "Data Compression

@@ -12,6 +12,7 @@ import (
 
 	"github.com/dunlin-mesh/dunlin/codec"
 	"github.com/dunlin-mesh/dunlin/codec/container"
+	"github.com/dunlin-mesh/dunlin/manifest"
 )
 
 // The kinds of records that follow the header.
@@ -40,6 +41,11 @@ func (o *Options) workers() int {
 // what w got by then is worthless.
 func Encode(ctx context.Context, old, next Version, w io.Writer, opt Options) (report Report, err error) {
 	report = Report{OldBytes: old.Size, NewBytes: next.Size}
+	for _, v := range []Version{old, next} {
+		if v.Size < 0 || v.Size > manifest.MaxFileBytes {
+			return report, fmt.Errorf("delta of a file of %d bytes, at most %d", v.Size, int64(manifest.MaxFileBytes))
+		}
+	}
 	h := header{oldSize: old.Size, newSize: next.Size}
 	if h.oldSketch, err = sketch(old.R, old.Size); err != nil {
 		return report, err

@@ -13,19 +13,24 @@ import (
 // tables are those that were sent and not yet forgotten.
 type tables struct {
 	list  []*table
-	kept  int // of the first ones, which stay
+	kept  int  // of the first ones, which stay
+	stay  bool // the tables added now are to stay: none is forgotten for them
 	bytes int
 	coder codec.Coder
 	emit  func(kind byte, payload []byte) error
 }
 
-// add sends a table and returns its number, or -1 if it is too large.
+// add sends a table and returns its number, or -1 if it is too large, or there
+// is no room for one that is to stay.
 func (t *tables) add(next *table) (int, error) {
 	payload, err := next.append(nil, &t.coder)
 	if err != nil || len(payload) > maxTableBytes {
 		return -1, err
 	}
-	if t.bytes+len(payload) > maxTablesBytes || len(t.list) == maxTables {
+	if t.bytes+len(payload) > maxTablesBytes || !fits(t.list, next) {
+		if t.stay || !fits(t.list[:t.kept], next) {
+			return -1, nil
+		}
 		if err := t.emit(recordForget, binary.AppendUvarint(nil, uint64(t.kept))); err != nil {
 			return -1, err
 		}
@@ -97,12 +102,13 @@ func (p *planner) findOrders(ctx context.Context) error {
 	}
 	ids := make([]int, len(orders)+1)
 	ids[len(orders)] = -1
+	p.tables.stay = true
 	for k, order := range orders {
 		if ids[k], err = p.tables.add(&table{order: order}); err != nil {
 			return err
 		}
 	}
-	p.tables.kept, p.tables.bytes = len(p.tables.list), 0
+	p.tables.kept, p.tables.bytes, p.tables.stay = len(p.tables.list), 0, false
 	id := func(k int) int {
 		if k < 0 {
 			return -1

@@ -106,6 +106,21 @@ type repacker struct {
 	left  int64            // of the run at work
 	pipe  *io.PipeWriter
 	done  chan error
+	out   faults // w, for the run at work
+}
+
+// faults remembers the error of a writer, to tell it from those of a delta.
+type faults struct {
+	w   io.Writer
+	err error
+}
+
+func (f *faults) Write(p []byte) (int, error) {
+	n, err := f.w.Write(p)
+	if err != nil {
+		f.err = err
+	}
+	return n, err
 }
 
 func (r *repacker) Write(p []byte) (n int, err error) {
@@ -125,6 +140,12 @@ func (r *repacker) Write(p []byte) (n int, err error) {
 			part = p[:min(int64(len(p)), r.packs[0].Offset-r.at)]
 		}
 		if _, err := w.Write(part); err != nil {
+			if r.pipe == nil {
+				return n, err
+			}
+			if err = r.end(); err == nil { // or it tells why nobody reads any more
+				err = fmt.Errorf("%w: a packed run takes fewer bytes", ErrDelta)
+			}
 			return n, err
 		}
 		n, p = n+len(part), p[len(part):]
@@ -144,13 +165,13 @@ func (r *repacker) begin() error {
 	pack := r.packs[0]
 	r.packs, r.at, r.left = r.packs[1:], pack.Offset+pack.Length, pack.Unpacked
 	reader, writer := io.Pipe()
-	r.pipe, r.done = writer, make(chan error, 1)
+	r.pipe, r.done, r.out = writer, make(chan error, 1), faults{w: r.w}
 	go func() { // joined by end
 		repack := pack.Repack
 		if s, ok := stripOf(&pack); ok {
 			repack = s.repack
 		}
-		err := repack(reader, r.w)
+		err := repack(reader, &r.out)
 		reader.CloseWithError(err)
 		r.done <- err
 	}()
@@ -160,11 +181,13 @@ func (r *repacker) begin() error {
 	return nil
 }
 
-// end waits for the run at work.
+// end waits for the run at work. What cannot be packed is the delta's fault.
 func (r *repacker) end() error {
 	err := r.pipe.Close()
-	if failed := <-r.done; failed != nil {
+	if failed := <-r.done; failed != nil && r.out.err == nil {
 		err = fmt.Errorf("%w: %w", ErrDelta, failed)
+	} else if failed != nil {
+		err = failed
 	}
 	r.pipe, r.done = nil, nil
 	return err

@@ -16,6 +16,7 @@ type table struct {
 	factors    *derive.Factors
 	conversion *derive.Conversion
 	gains      []int16 // in 4096ths, less one
+	binary     int     // bytes of a conversion's binary form, once it was made or read
 }
 
 func (t *table) permutes(n int) bool { return len(t.order) == n }
@@ -30,13 +31,34 @@ const (
 )
 
 const (
-	// maxTables bounds the tables that are there at once, and maxTableBytes the
-	// memory of each.
+	// maxTables bounds the tables that are there at once, and maxTableBytes each
+	// as it travels, unpacked.
 	maxTables     = 1 << 10
 	maxTableBytes = 8 << 20
-	// maxTablesBytes bounds the tables that are there at once as they travel.
-	maxTablesBytes = 24 << 20
+	// maxTablesBytes bounds the tables that an encoder keeps there at once, but
+	// for permutations, as they travel; maxTablesMemory those that a decoder
+	// holds.
+	maxTablesBytes  = 24 << 20
+	maxTablesMemory = 32 << 20
 )
+
+// memory returns about how many bytes a table takes.
+func (t *table) memory() int {
+	n := 256 + 4*len(t.order) + 2*len(t.gains)
+	if f := t.factors; f != nil {
+		n += 8 * (len(f.U) + len(f.V))
+	}
+	return n + 8*t.binary // at most, says derive.ParseConversion
+}
+
+// fits says whether a table may be there beside those of a list.
+func fits(list []*table, t *table) bool {
+	n := t.memory()
+	for _, other := range list {
+		n += other.memory()
+	}
+	return n <= maxTablesMemory && len(list) < maxTables
+}
 
 // append appends the form in which a table travels: its kind, its sides, and
 // its bytes as package codec has them.
@@ -60,7 +82,9 @@ func (t *table) append(to []byte, coder *codec.Coder) ([]byte, error) {
 		for _, n := range []int{k.Rows, k.Cols, k.Block} {
 			to = binary.AppendUvarint(to, uint64(n))
 		}
-		return appendPacked(to, k.AppendBinary(nil), coder)
+		raw := k.AppendBinary(nil)
+		t.binary = len(raw)
+		return appendPacked(to, raw, coder)
 	}
 	to = binary.AppendUvarint(append(to, tableGains), uint64(len(t.gains)))
 	raw := make([]byte, 0, 2*len(t.gains))
@@ -155,7 +179,7 @@ func parseTable(in []byte, coder *codec.Coder) (*table, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%w: %w", ErrDelta, err)
 		}
-		return &table{conversion: &k}, nil
+		return &table{conversion: &k, binary: len(raw)}, nil
 	}
 	if len(raw) != 2*sides[0] {
 		return nil, fmt.Errorf("%w: %d bytes of factors for %d rows", ErrDelta, len(raw), sides[0])

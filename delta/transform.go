@@ -2,7 +2,6 @@ package delta
 
 import (
 	"fmt"
-	"io"
 
 	"github.com/dunlin-mesh/dunlin/codec"
 	"github.com/dunlin-mesh/dunlin/codec/mix"
@@ -79,25 +78,27 @@ const maxRowElements = 1 << 20
 
 // basisReader reads the basis of a region; it serves one goroutine.
 type basisReader struct {
-	old    io.ReaderAt
+	old    *view
 	from   int64
 	t      transform
 	tables []*table
 	width  int // of an element of the basis
 	class  codec.Class
 
-	row      int // the row in rowBytes, -1 for none
-	rowBytes []byte
+	row      int    // the row in rowBytes, -1 for none
+	rowBytes []byte // made, as in is, when first needed: a frame has many readers
 	rest     []int8
 	in       []byte
+	inBytes  int    // of in: a row of the old matrix
 	wide     int    // of an element of the old region
 	outRow   int    // bytes of a row of the basis
 	batch    []byte // of a transposed basis: rows from batchRow on
 	batchRow int
 }
 
-// newBasisReader checks that t can be done with the tables at hand.
-func newBasisReader(old io.ReaderAt, from int64, class codec.Class, t transform, tables []*table) (*basisReader, error) {
+// newBasisReader checks that t can be done with the tables at hand, and that the
+// old matrix lies in the old view. It allocates next to nothing.
+func newBasisReader(old *view, from int64, class codec.Class, t transform, tables []*table) (*basisReader, error) {
 	r := &basisReader{old: old, from: from, t: t, tables: tables, class: class, width: class.Width(), wide: class.Width(), row: -1}
 	if t.kind == asIs {
 		return r, nil
@@ -128,18 +129,18 @@ func newBasisReader(old io.ReaderAt, from int64, class codec.Class, t transform,
 			}
 		}
 	case transposed:
-		r.in, r.rowBytes = make([]byte, transposeBytes(r.outRow)/t.cols), make([]byte, r.outRow)
-		r.batch, r.batchRow = make([]byte, 0, transposeBytes(r.outRow)), -1
-		if t.block != 1 || len(r.in) < r.width {
+		if t.block != 1 {
 			return bad("no transposition")
 		}
-		return r, nil
 	case scaled:
 		if g := r.table(t.first).gains; len(g) != t.rows || !scales(class) {
 			return bad("no factors")
 		}
 	}
-	r.in, r.rowBytes = make([]byte, n*r.wide), make([]byte, r.outRow)
+	r.inBytes = n * r.wide
+	if int64(t.rows) > (old.size-from)/int64(r.inBytes) {
+		return bad("too few old bytes")
+	}
 	return r, nil
 }
 
@@ -180,8 +181,14 @@ func (r *basisReader) read(p []byte, at int64) ([]int8, error) {
 // compute makes row i of the basis.
 func (r *basisReader) compute(i int) error {
 	t := &r.t
+	if r.rowBytes == nil {
+		r.rowBytes = make([]byte, r.outRow)
+	}
 	if t.kind == transposed {
 		return r.transpose(i)
+	}
+	if r.in == nil {
+		r.in = make([]byte, r.inBytes)
 	}
 	source := i
 	if t.kind == permuted && t.first >= 0 {
@@ -224,6 +231,10 @@ func transposeBytes(row int) int { return max(1<<20/row, 1) * row }
 // follow it: reading a few columns costs as much as reading one.
 func (r *basisReader) transpose(i int) error {
 	t := &r.t
+	if r.batch == nil {
+		r.batch, r.batchRow = make([]byte, 0, transposeBytes(r.outRow)), -1
+		r.in = make([]byte, cap(r.batch)/t.cols)
+	}
 	if r.batchRow < 0 || i < r.batchRow || (i-r.batchRow)*r.outRow >= len(r.batch) {
 		n := min(cap(r.batch)/r.outRow, t.rows-i)
 		r.batch, r.batchRow = r.batch[:n*r.outRow], i
