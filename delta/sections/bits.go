@@ -36,7 +36,6 @@ func (l *logs) of(v int) int32 {
 type total struct {
 	n, distinct int
 	nlog        int // sum of nlog of the counts
-	varies      int // of bytes: the bits that are not zero in all; 0 if not known
 }
 
 // with returns t with n more symbols of a kind that is not in t.
@@ -49,13 +48,12 @@ func (l *logs) with(t total, n int) total {
 	return t
 }
 
+// total sums up the counts in h.
 func (l *logs) total(h []uint16) (t total) {
 	for _, c := range h {
-		if c != 0 {
-			t.n += int(c)
-			t.nlog += int(l.nlog[c])
-			t.distinct++
-		}
+		t.n += int(c)
+		t.nlog += int(l.nlog[c])
+		t.distinct += int((uint32(c) + 0xffff) >> 16) // 1 unless c is 0
 	}
 	return t
 }

@@ -9,7 +9,7 @@ const (
 	// the range: little, because headers are common.
 	edgeBits = 6
 	// strangeBits is what a byte costs that nothing is known about.
-	strangeBits = 7
+	strangeBits = 8
 )
 
 // uneven is what a border costs that lies at no multiple of 64, 16 or 4 of the
@@ -88,9 +88,17 @@ func (s *scanner) border(a, b uint8, begin, at, end int64) (int64, error) {
 	spellB.backward(behind, data[sureA:sureB])
 	best, least := 0, int32(0)
 	for i := range before {
-		c := before[i] + behind[i] + uneven(s.offset+low+int64(i))
-		if place := low + int64(i); begin == at && place != at || at == end && place != at {
+		place := low + int64(i)
+		c := before[i] + behind[i]
+		switch {
+		case begin < at && at < end:
+			c += uneven(s.offset + place)
+		case place != at:
+			// A header is of any length, but mostly of whole words.
 			c += edgeBits * unit
+			if (s.offset+place)%4 != 0 {
+				c += edgeBits * unit
+			}
 		}
 		if i == 0 || c < least {
 			best, least = i, c

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 
 	"github.com/dunlin-mesh/dunlin/codec"
@@ -17,8 +18,9 @@ const (
 	minRows = 4
 	// segmentElements is how many elements in a row are compared with each other,
 	// and maxSegments how often: half a million elements of an array of any size.
-	segmentElements = 4 * MaxCols
-	maxSegments     = 8
+	// With MaxCols more a segment is a power of two.
+	segmentElements = 7 * MaxCols
+	maxSegments     = 4
 	// minScore is by how many standard deviations a row length must stand out.
 	// Of the noise of MaxCols candidates the greatest is at about 4.
 	minScore = 8
@@ -78,13 +80,7 @@ func Cols(ctx context.Context, r io.ReaderAt, offset, length int64, class codec.
 // correlation at that lag, or 0.
 func rowLength(corr []float64) int {
 	maxLag := len(corr) - 1
-	// height[lag] is how much higher corr is there than the median around.
-	height, around := make([]float64, len(corr)), make([]float64, 0, 2*aroundLags+1)
-	for lag := 2; lag <= maxLag; lag++ {
-		around = append(around[:0], corr[max(1, lag-aroundLags):min(lag+aroundLags, maxLag)+1]...)
-		slices.Sort(around)
-		height[lag] = corr[lag] - around[len(around)/2]
-	}
+	height := heights(corr)
 	// Of normal noise half the heights are within 0.6745 standard deviations.
 	sizes := make([]float64, 0, len(corr))
 	for _, h := range height[2:] {
@@ -102,7 +98,7 @@ func rowLength(corr []float64) int {
 		if height[lag] < 2*sigma || sum < minHeight*float64(n) {
 			continue
 		}
-		score[lag] = sum / (sigma * sqrt(float64(n)))
+		score[lag] = sum / (sigma * math.Sqrt(float64(n)))
 		if score[lag] > score[best] {
 			best = lag
 		}
@@ -116,4 +112,24 @@ func rowLength(corr []float64) int {
 		}
 	}
 	return best
+}
+
+// heights returns how much higher corr is at each lag from 2 on than the median
+// of the lags around it.
+func heights(corr []float64) []float64 {
+	height, around := make([]float64, len(corr)), make([]float64, 0, 2*aroundLags+2)
+	for lag := 1 - aroundLags; lag < len(corr); lag++ {
+		if next := lag + aroundLags; next < len(corr) {
+			at, _ := slices.BinarySearch(around, corr[next])
+			around = slices.Insert(around, at, corr[next])
+		}
+		if gone := lag - aroundLags - 1; gone >= 1 {
+			at, _ := slices.BinarySearch(around, corr[gone])
+			around = slices.Delete(around, at, at+1)
+		}
+		if lag >= 2 {
+			height[lag] = corr[lag] - around[len(around)/2]
+		}
+	}
+	return height
 }

@@ -8,8 +8,6 @@ import (
 	"github.com/dunlin-mesh/dunlin/codec"
 )
 
-func sqrt(x float64) float64 { return math.Sqrt(x) }
-
 // correlator adds up the autocorrelations of segments of an array, by the power
 // spectrum (Wiener-Khinchin): of the logarithm of the magnitude, the real part
 // of the signal, and of that times the sign, the imaginary part.
@@ -47,7 +45,7 @@ func (c *correlator) add(data []byte, class codec.Class) {
 	}
 	n := float64(c.count)
 	mean := sum / n
-	deviation := sqrt(max(squares/n-float64(mean*mean), 0))
+	deviation := math.Sqrt(max(squares/n-float64(mean*mean), 0))
 	if deviation < 1e-9 {
 		return
 	}
@@ -63,7 +61,7 @@ func (c *correlator) add(data []byte, class codec.Class) {
 	var scale [2]float64
 	for k := range scale {
 		sums[k] /= n
-		scale[k] = 1 / max(sqrt(max(powers[k]/n-float64(sums[k]*sums[k]), 0)), 1e-9)
+		scale[k] = 1 / max(math.Sqrt(max(powers[k]/n-float64(sums[k]*sums[k]), 0)), 1e-9)
 	}
 	for i, z := range signal {
 		signal[i] = complex(float64((real(z)-sums[0])*scale[0]), float64((imag(z)-sums[1])*scale[1]))

@@ -16,7 +16,7 @@
 //	floats    exponents by their entropy, mantissas uniform or ending in zeros
 //	integers  magnitudes by the entropy of the highest bits, the rest uniform
 //	          where the number reaches above it
-//	int8      values as likely as the values around them
+//	int8      values as likely as those around them, or of the other sign
 //	other     bytes by their entropy, repetitions for next to nothing
 //
 // The path of least cost through the windows, each change of state at a price
@@ -24,7 +24,7 @@
 // 256 bytes, and then the byte at which one state best gives way to the next,
 // by the lengths of single elements under the statistics of both sides.
 //
-// Ranges over 8 MiB are looked at by one window in 64 KiB (fewer over 4 GiB),
+// Ranges over 8 MiB are looked at by one window in 64 KiB (fewer over 2 GiB),
 // and by more where neighbours differ.
 //
 // Rows are told by autocorrelation of magnitude and value: elements that belong
@@ -35,7 +35,7 @@
 //   - Sections cover the range exactly, in order, for any bytes.
 //   - The same bytes give the same sections on one architecture. What they say
 //     travels in the delta, so another's may differ.
-//   - Memory is under 24 MiB and no byte of a range is read more than a few
+//   - Memory is under 32 MiB, and no byte of a range is read more than a few
 //     times, whatever the range.
 //
 // # Not promised

@@ -3,7 +3,7 @@ package sections
 // path returns the states of least total cost of windows in a row, where going
 // from one state to another costs change (Viterbi). first and last, if not
 // negative, are the states before and after.
-func path(windows []costs, change int32, first, last int) []uint8 {
+func path(windows []window, change int32, first, last int) []uint8 {
 	if len(windows) == 0 {
 		return nil
 	}
@@ -29,7 +29,7 @@ func path(windows []costs, change int32, first, last int) []uint8 {
 				sum[s] = floor + int64(change)
 				came[i][s] = uint8(best)
 			}
-			sum[s] += int64(windows[i][s])
+			sum[s] += int64(windows[i].cost[s])
 		}
 	}
 	at := 0

@@ -11,6 +11,8 @@ const (
 	// doubtBits is by how much a window must prefer another state than the one
 	// its neighbours have it in, for its blocks to be looked at.
 	doubtBits = 64
+	// maxRuns bounds memory: beyond, nothing is looked at again.
+	maxRuns = 1 << 16
 )
 
 // run begins at a place and ends where the next one begins.
@@ -53,7 +55,7 @@ func (s *scanner) refine(windows []window, states []uint8) ([]run, error) {
 	}
 	var runs []run
 	for i := 0; i < len(windows); {
-		if !doubt[i] {
+		if !doubt[i] || len(runs) > maxRuns {
 			runs = appendRun(runs, run{windows[i].at, states[i]})
 			i++
 			continue
@@ -93,7 +95,7 @@ func (s *scanner) refine(windows []window, states []uint8) ([]run, error) {
 // blocks finds runs in what lies between two places, by blocks, and
 // elements of up to widest bytes.
 func (s *scanner) blocks(from, to int64, first, last, widest int) ([]run, error) {
-	var list []costs
+	var list []window
 	for at := from; at < to; at += windowBytes {
 		lead := int(min(at, 1))
 		n := int(min(windowBytes, to-at))
@@ -102,9 +104,9 @@ func (s *scanner) blocks(from, to int64, first, last, widest int) ([]run, error)
 			return nil, err
 		}
 		for b := 0; b < n; b += blockBytes {
-			var c costs
-			s.weigh(&c, buf[:min(b+blockBytes, n)+lead], b+lead, scale{widest: widest, margin: blockMargin})
-			list = append(list, c)
+			var w window
+			s.weigh(&w.cost, buf[:min(b+blockBytes, n)+lead], b+lead, scale{widest: widest, margin: blockMargin})
+			list = append(list, w)
 		}
 	}
 	var runs []run

@@ -10,6 +10,10 @@ const (
 	// bits repeat by chance, but save no more than that.
 	repeatBits  = 18
 	repeatSlots = 1 << 11
+	// trialBytes is how far repetitions are looked for if there is none.
+	trialBytes = 1 << 10
+	// noiseBits is the entropy in tenths of a bit above which none is looked for.
+	noiseBits = 79
 )
 
 // bytes is the cost of the bytes data[from:], if they are no array: entropy of
@@ -21,7 +25,7 @@ func (s *scanner) bytes(t *tally, data []byte, from int) int {
 	}
 	h := &t.plane[0]
 	order0 := s.logs.entropy(s.logs.total(h[:]))
-	if order0 > t.n*15*unit/2 {
+	if order0 > t.n*noiseBits*unit/10 {
 		return order0
 	}
 	// The literals' lengths. What repetitions cover counts, too: near enough. Zeros
@@ -33,7 +37,15 @@ func (s *scanner) bytes(t *tally, data []byte, from int) int {
 		}
 	}
 	sum := order0
+	// Where nothing was repeated in a while there is no need to go on.
+	trial := from + trialBytes
 	for at, end := from, len(data)-8; at <= end; {
+		if at >= trial {
+			if sum == order0 {
+				return order0
+			}
+			trial = len(data)
+		}
 		v := binary.LittleEndian.Uint64(data[at:]) & repeatMask
 		slot := &s.seen[v*0x9e3779b97f4a7c15>>(64-11)]
 		seen := int(*slot) - 1

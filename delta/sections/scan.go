@@ -15,9 +15,9 @@ const (
 	strideBytes = 64 << 10
 	// wholeBytes is the longest range that is looked at whole.
 	wholeBytes = 8 << 20
-	// maxWindows bounds the first look in time and memory (256 MiB read, 8 MiB
-	// held): beyond 4 GiB the stride grows.
-	maxWindows = 1 << 16
+	// maxWindows bounds the first look in time and memory (128 MiB read, 5 MiB
+	// held): beyond 2 GiB the stride grows. Looks between windows may double it.
+	maxWindows = 1 << 15
 	// windowMargin is the margin of windows, see [scale]: what is random has none.
 	windowMargin = 64
 	// changeBits is what a change of state costs in the first look.
@@ -78,7 +78,7 @@ func (s *scanner) look(at int64, n int) (window, error) {
 
 // survey looks at the range, whole if it is short and at windows in equal
 // distances otherwise, then between windows of different states until those
-// lie side by side. It returns the windows in order with their states.
+// lie side by side or are too many. It returns the windows in order with their states.
 func (s *scanner) survey() ([]window, []uint8, error) {
 	stride := int64(windowBytes)
 	if s.length > wholeBytes {
@@ -93,11 +93,12 @@ func (s *scanner) survey() ([]window, []uint8, error) {
 		windows = append(windows, w)
 	}
 	for {
-		states := s.states(windows)
+		states := path(windows, changeBits*unit, -1, -1)
 		more := make([]window, 0, len(windows))
 		for i, w := range windows {
 			more = append(more, w)
-			if i+1 == len(windows) || states[i] == states[i+1] || w.at+windowBytes >= windows[i+1].at {
+			if i+1 == len(windows) || states[i] == states[i+1] || w.at+windowBytes >= windows[i+1].at ||
+				len(more)+len(windows)-i > 2*maxWindows {
 				continue
 			}
 			middle := (w.at + (windows[i+1].at-w.at)/2) &^ (windowBytes - 1)
@@ -112,13 +113,4 @@ func (s *scanner) survey() ([]window, []uint8, error) {
 		}
 		windows = more
 	}
-}
-
-// states finds the states of windows.
-func (s *scanner) states(windows []window) []uint8 {
-	list := make([]costs, len(windows))
-	for i := range windows {
-		list[i] = windows[i].cost
-	}
-	return path(list, changeBits*unit, -1, -1)
 }

@@ -104,3 +104,22 @@ func (t *tally) zeros(st *state) int {
 	}
 	return int(n)
 }
+
+// wide says whether there may be elements of 8 bytes: bytes that are not zero
+// differ from those four places on, or are few.
+func (t *tally) wide() bool {
+	sum := 0
+	for k := range 4 {
+		differ, all := 0, 0
+		for b := 1; b < 256; b++ {
+			x, y := int(t.plane[k][b]), int(t.plane[k+4][b])
+			differ += max(x-y, y-x)
+			all += x + y
+		}
+		if 4*differ > 3*all {
+			return true
+		}
+		sum += all
+	}
+	return 4*sum < t.n
+}
