@@ -96,7 +96,7 @@ func (p *planCoder) code(c *mix.Coder, o *op) error {
 	if err := o.basis.code(c, p, o); err != nil {
 		return err
 	}
-	if o.kind == opBasis && o.basis.kind == asIs || o.basis.kind == asIs && o.from > p.oldSize-o.size {
+	if o.basis.kind == asIs && (o.kind == opBasis || o.from >= 0 && o.from > p.oldSize-o.size) {
 		return fmt.Errorf("%w: basis at %d+%d of %d", ErrDelta, o.from, o.size, p.oldSize)
 	}
 	if o.kind != opArray {
