@@ -16,8 +16,7 @@
 //
 //	byte     version, 1
 //	byte     encoding: 0 raw, 1 zstd, 2 planes
-//	byte     basis, 0: none. Other values are reserved for delta frames, which
-//	         put here what names the basis.
+//	byte     basis, 0: none. Other values are reserved.
 //	uvarint  length of the chunk
 //	…        payload, to the end
 //
@@ -51,5 +50,6 @@
 //
 // # Not here
 //
-// No files, no peers, no digests. Frames against a basis are not built yet.
+// No files, no peers, no digests. What has a basis is package delta's business,
+// which uses frames for byte planes and for bytes.
 package codec
