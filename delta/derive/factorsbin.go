@@ -23,12 +23,16 @@ import (
 //	         least significant bit first; 0 to a whole byte at the end
 //
 // The first bytes are what an entropy coder can shorten, the bits are noise.
-// The form is the only one of its numbers: widths are the least,
-// exponents the greatest.
+// The form is the only one of its numbers: widths are the least, exponents the
+// greatest; but float32 numbers of which some are so much smaller than others
+// that integers would have rawBits bits more than any of them needs are raw.
+// So numbers of adapters take what they have in bits and their exponents, also
+// those that are 16-bit numbers.
 const (
 	factorsVersion = 1
 	rawWidth       = 64
 	maxWidth       = 48
+	rawBits        = 4
 	leastExponent  = -400
 	mostExponent   = 127
 )
@@ -39,6 +43,7 @@ type component struct {
 	stride, length int
 	width          int
 	exponent       int
+	most           int // bits that a number needs, where measured
 }
 
 func (f *Factors) components() []component {
@@ -61,11 +66,11 @@ func (f *Factors) measured() []component {
 	return all
 }
 
-// measure sets width and exponent to the least that hold all numbers; width -1:
-// some are neither float32 nor integers. That raw numbers are float32 is for
-// Validate to check.
+// measure sets width and exponent as the form has them; width -1: some numbers
+// are neither float32 nor integers. That raw numbers are float32 where integers
+// are too wide is for Validate to check.
 func (c *component) measure() {
-	c.width, c.exponent = 0, 0
+	c.width, c.exponent, c.most = 0, 0, 0
 	lowest, top := math.MaxInt, math.MinInt // powers of two
 	for i := range c.length {
 		b := math.Float64bits(c.at[i*c.stride])
@@ -82,12 +87,13 @@ func (c *component) measure() {
 			return
 		}
 		m |= 1 << 52
+		c.most = max(c.most, 53-bits.TrailingZeros64(m))
 		lowest = min(lowest, e-1075+bits.TrailingZeros64(m))
 		top = max(top, e-1022)
 	}
 	switch {
 	case top == math.MinInt:
-	case top-lowest > maxWidth-1:
+	case top-lowest > maxWidth-1, top-lowest+1 >= c.most+rawBits && c.float32():
 		c.width = rawWidth
 	case lowest < leastExponent || lowest > mostExponent:
 		c.width = -1
@@ -117,6 +123,14 @@ func (c *component) low() int {
 		return 16
 	}
 	return max(0, c.width-8)
+}
+
+// noise returns how many of the low bits of a number are not zero.
+func (c *component) noise() int {
+	if c.width == rawWidth {
+		return min(16, 1+max(0, c.most-9)) // the sign, and what the upper bits leave
+	}
+	return c.low()
 }
 
 // split returns number i's upper byte (or two bytes if raw) and its low bits.
@@ -155,7 +169,7 @@ func (f *Factors) bits() float64 {
 			counts[0][byte(upper)]++
 			counts[1][byte(upper>>8)]++
 		}
-		total += float64(c.length*c.low()) + entropy(counts[0][:]) + entropy(counts[1][:])
+		total += float64(c.length*c.noise()) + entropy(counts[0][:]) + entropy(counts[1][:])
 	}
 	return total
 }
