@@ -40,6 +40,12 @@ type Options struct {
 	// DType is the element type of files that have no structure of their own;
 	// empty: recognised. It is for Encode.
 	DType manifest.DType
+	// Adapter, if not nil, is a safetensors file with the factors of a low-rank
+	// update that was merged into the new file, named as PEFT does, or T.lora_A
+	// and T.lora_B for tensor T. Encode takes of it what makes the delta smaller
+	// and finds the scale itself; Decode needs none. The mesh uses none: there
+	// any peer that holds both files must make the same bytes.
+	Adapter *Version
 	// NewSize, if not 0, is the length that the new file must have: Decode
 	// refuses a delta of another one before it writes anything.
 	NewSize int64

@@ -41,6 +41,10 @@ func (o *Options) workers() int {
 // what w got by then is worthless.
 func Encode(ctx context.Context, old, next Version, w io.Writer, opt Options) (report Report, err error) {
 	report = Report{OldBytes: old.Size, NewBytes: next.Size}
+	adapter, err := openAdapter(ctx, opt.Adapter)
+	if err != nil {
+		return report, err
+	}
 	for _, v := range []Version{old, next} {
 		if v.Size < 0 || v.Size > manifest.MaxFileBytes {
 			return report, fmt.Errorf("delta of a file of %d bytes, at most %d", v.Size, int64(manifest.MaxFileBytes))
@@ -66,6 +70,7 @@ func Encode(ctx context.Context, old, next Version, w io.Writer, opt Options) (r
 	if err != nil {
 		return report, err
 	}
+	plan.adapter = adapter
 	if err := e.run(ctx, plan); err != nil {
 		return report, err
 	}

@@ -145,7 +145,7 @@ func (p *planner) transform(ctx context.Context, i int) (transform, error) {
 	if !isFloat(r.class) || next.Rows < 2 || next.Cols*next.Block < 4 || next.Cols*next.Block > maxRowElements {
 		return transform{}, nil
 	}
-	f, ok, err := derive.LowRank(ctx, old, next, maxRank)
+	f, ok, err := p.factors(ctx, i, old, next)
 	if err != nil {
 		return transform{}, err
 	}

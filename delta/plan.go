@@ -37,6 +37,7 @@ type planner struct {
 	pairs      pairing
 	matcher    *matcher // made when first needed
 	tables     tables
+	adapter    *adapter    // nil for none
 	orders     []transform // of the regions, found for all of them at once
 }
 
