@@ -25,6 +25,7 @@ type deltaEncodeCmd struct {
 	Out    string `arg:"" help:"Delta to write; '-' for standard output."`
 	Effort string `help:"How hard to try: strong for the fewest bytes at some MB/s, fast for hundreds of MB/s." default:"strong" enum:"strong,fast"`
 	DType  string `name:"dtype" help:"Element type of files without any structure, such as f16 or i16; recognised if not given." placeholder:"TYPE"`
+	LoRA   string `name:"lora" help:"LoRA adapter that was merged into NEW, in safetensors: it makes the delta smaller, and decoding needs it not." placeholder:"FILE"`
 }
 
 // Help is the second part of `dunlin delta encode --help`.
@@ -36,6 +37,7 @@ under 128 MiB, whatever the size of the files; what packed files hold is unpacke
 Examples:
   dunlin delta encode vad-6.0.onnx vad-6.2.onnx vad.delta
   dunlin delta encode old.nn new.nn update.delta --dtype i16
+  dunlin delta encode base.safetensors merged.safetensors update.delta --lora adapter_model.safetensors
   dunlin delta encode old.bin new.bin - --effort fast | ssh ship 'dunlin delta decode old.bin - new.bin'
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 4 interrupted, 5 no room on disk.`
@@ -56,7 +58,11 @@ func (c deltaEncodeCmd) Run(e *env) (err error) {
 	if opt.DType, err = parseDType(c.DType); err != nil {
 		return err
 	}
-	in, err := openInputs(c.Old, c.New)
+	paths := []string{c.Old, c.New}
+	if c.LoRA != "" {
+		paths = append(paths, c.LoRA)
+	}
+	in, err := openInputs(paths...)
 	if err != nil {
 		return err
 	}
@@ -70,6 +76,10 @@ func (c deltaEncodeCmd) Run(e *env) (err error) {
 	m := newMeter(e.stderr, "encoding")
 	defer m.finish()
 	opt.Progress = m.show
+	if c.LoRA != "" {
+		adapter := in[2].version(m)
+		opt.Adapter = &adapter
+	}
 	var report delta.Report
 	err = out.write(func(w io.Writer) error {
 		var err error

@@ -153,6 +153,8 @@ func (o *output) write(write func(w io.Writer) error) error {
 // what a caller may do.
 func deltaError(err error) error {
 	switch {
+	case errors.Is(err, delta.ErrAdapter):
+		return api.Errorf(api.CodeUsage, "%v: give the safetensors file of the adapter, or leave --lora out", err)
 	case errors.Is(err, delta.ErrBasis):
 		return api.Errorf(api.CodeUnverified, "%v: give the file that the delta was made from", err)
 	case errors.Is(err, delta.ErrResult):

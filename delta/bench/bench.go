@@ -110,6 +110,9 @@ func (b *bench) ours(ctx context.Context, c oneCase, f files, dir string, r *row
 	if effort != "" {
 		args = append(args, "--effort", effort)
 	}
+	if f.adapter != "" {
+		args = append(args, "--lora", f.adapter)
+	}
 	used, err := process(ctx, b.timeout, env, b.dunlin, append(args, f.old, f.new, delta)...)
 	if err != nil {
 		return err

@@ -104,7 +104,8 @@ func parsePairs(r io.Reader, dir string) ([]oneCase, error) {
 // files of a case, on disk.
 type files struct {
 	old, new string
-	full     int64 // bytes of new
+	adapter  string // of a low-rank update, "" for none
+	full     int64  // bytes of new
 	oldEmpty bool
 }
 
@@ -122,7 +123,10 @@ func prepare(cases []oneCase, name, corpus, dir string) error {
 			if err != nil {
 				return err
 			}
-			return errors.Join(
+			if u.Factors != nil {
+				err = os.WriteFile(filepath.Join(dir, "adapter.safetensors"), u.Factors, 0o644)
+			}
+			return errors.Join(err,
 				os.WriteFile(filepath.Join(dir, "old"+u.OldExt), u.Old, 0o644),
 				os.WriteFile(filepath.Join(dir, "new"+u.NewExt), u.New, 0o644))
 		case c.speed != nil:
@@ -146,6 +150,8 @@ func prepared(dir string) (files, error) {
 			f.old = path
 		case "new":
 			f.new = path
+		case "adapter":
+			f.adapter = path
 		}
 	}
 	if f.old == "" || f.new == "" {
