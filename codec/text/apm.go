@@ -14,7 +14,7 @@ type apm struct {
 const (
 	apmSteps  = 24
 	apmStride = 2 * (mix.MaxLogit + 1) / apmSteps
-	apmRate   = 6
+	apmRate   = 5
 )
 
 func newAPM(contexts int) *apm {

@@ -43,7 +43,7 @@ func (f *follower) follow(o *Old, h *history, b byte, other *match) {
 	}
 	switch {
 	case f.pos < 0:
-		if other.pos >= 0 && other.length >= sureLen {
+		if other.pos >= 0 && other.length >= 8 {
 			f.pos, f.length, f.missed = other.pos, other.length, other.missed
 		}
 		return

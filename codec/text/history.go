@@ -1,14 +1,17 @@
 package text
 
-// historyBits bound what a model remembers of what it coded.
 const (
-	maxHistoryBits = 21
-	minHistoryBits = 12
+	minHistoryBits = 12 // of the bytes that a model remembers
+	maxHistoryBits = 20
+	ownIndexBits   = 16 // of the entries of each index of them, at most
+
+	ownShort = 5 // bytes hashed for a short match
+	ownLong  = 12
 )
 
 // history is the end of what was coded, with an index of its own.
 type history struct {
-	ring         []byte
+	ring         []byte // byte i lies at i&mask
 	mask         int64
 	n            int64  // bytes coded in all
 	tail, before uint64 // the last eight bytes and the eight before those
@@ -16,17 +19,12 @@ type history struct {
 	hashShift    uint
 }
 
-const (
-	ownShort = 5
-	ownLong  = 12
-)
-
 func newHistory(total int64) *history {
 	b := minHistoryBits
 	for b < maxHistoryBits && int64(1)<<b < total {
 		b++
 	}
-	t := min(b, 17)
+	t := min(b, ownIndexBits)
 	return &history{
 		ring: make([]byte, 1<<b), mask: 1<<b - 1,
 		short: make([]uint32, 1<<t), long: make([]uint32, 1<<t), hashShift: uint(64 - t),

@@ -10,24 +10,28 @@ const (
 	longLen  = 16 // and for a long one
 
 	maxTableBits  = 20
-	noisyStep     = 8         // of positions in noise, how many share an entry
-	noiseBlock    = 4096      // bytes judged together
+	fewBytes      = 4 << 20   // in larger files noise is indexed more sparsely
+	noiseBit      = 1 << 31   // of an entry: lies in noise
+	noiseBlock    = 256       // bytes judged together
 	firstCredit   = 256 << 10 // bytes of old indexed at once
-	creditPerByte = 64        // and for each byte coded
+	totalCredit   = 64        // and for each byte of the total, at once,
+	mostCredit    = 8 << 20   // at most,
+	creditPerByte = 256       // and for each byte coded
 )
 
 // A block is noise if the squares of its histogram sum up to less than this:
-// random bytes give 70,000, f32 weights 160,000 to 300,000, text a million.
-const noiseBelow = 400_000
+// random bytes give 510, f32 weights about 1,500, text 4,000 and more.
+const noiseBelow = 2000
 
 // index maps what comes before a position of the old file to that position. A
 // later position replaces an earlier one.
 type index struct {
-	short, long []uint32 // position>>shift + 1, 0 for none
-	shift       uint     // for files of 4 GiB and more
+	short, long []uint32 // position>>shift + 1, with noiseBit; 0 for none
+	shift       uint     // for files of 2 GiB and more
 	hashShift   uint
-	done        []bool // pages indexed
-	left        int    // pages not yet
+	done        []uint64 // pages indexed, a bit each
+	noisyStep   int
+	pages, left int64 // in all, and not indexed yet
 	credit      int64
 	up, down    int64 // pages to look at next, upwards and downwards
 	started     bool
@@ -35,7 +39,7 @@ type index struct {
 }
 
 func (x *index) init(size int64, budget int) {
-	for size>>x.shift >= 1<<32-1 {
+	for size>>x.shift >= noiseBit-1 {
 		x.shift++
 	}
 	b := 10
@@ -44,8 +48,13 @@ func (x *index) init(size int64, budget int) {
 	}
 	x.short, x.long = make([]uint32, 1<<b), make([]uint32, 1<<b)
 	x.hashShift = uint(64 - b)
-	x.left = int((size + pageBytes - 1) >> pageBits)
+	x.pages = (size + pageBytes - 1) >> pageBits
+	x.left = x.pages
 	x.credit = firstCredit
+	x.noisyStep = 2
+	if size > fewBytes {
+		x.noisyStep = 8
+	}
 }
 
 func (x *index) hashShort(tail uint64) uint64 {
@@ -61,7 +70,7 @@ func (o *Old) grow(coded int) {
 	x := &o.index
 	if !x.started {
 		x.started = true
-		x.done = make([]bool, x.left)
+		x.done = make([]uint64, (x.pages+63)/64)
 		x.up = max(o.hint, 0) >> pageBits
 		x.down = x.up - 1
 	}
@@ -70,7 +79,7 @@ func (o *Old) grow(coded int) {
 	}
 	x.credit += int64(coded) * creditPerByte
 	for x.credit > 0 && x.left > 0 {
-		if x.up < int64(len(x.done)) {
+		if x.up < x.pages {
 			o.indexPage(x.up)
 			x.up++
 		}
@@ -83,10 +92,10 @@ func (o *Old) grow(coded int) {
 
 func (o *Old) indexPage(n int64) {
 	x := &o.index
-	if n >= int64(len(x.done)) || x.done[n] {
+	if n >= x.pages || x.done[n/64]>>(n%64)&1 != 0 {
 		return
 	}
-	x.done[n] = true
+	x.done[n/64] |= 1 << (n % 64)
 	x.left--
 	x.credit -= pageBytes
 	if x.buf == nil {
@@ -97,9 +106,9 @@ func (o *Old) indexPage(n int64) {
 	o.read(b, start)
 	for at := longLen; at < len(b); at += noiseBlock {
 		block := b[at:min(at+noiseBlock, len(b))]
-		step := 1
+		step, noise := 1, uint32(0)
 		if isNoise(block) {
-			step = noisyStep
+			step, noise = x.noisyStep, noiseBit
 		}
 		for i := at; i < at+len(block); i += step {
 			pos := start + int64(i)
@@ -107,12 +116,17 @@ func (o *Old) indexPage(n int64) {
 				continue
 			}
 			tail := binary.BigEndian.Uint64(b[i-8:])
-			v := uint32(pos>>x.shift) + 1
-			if step == 1 {
-				x.short[x.hashShort(tail)] = v
-			}
-			x.long[x.hashLong(tail, binary.BigEndian.Uint64(b[i-16:]))] = v
+			v := uint32(pos>>x.shift) + 1 | noise
+			enter(&x.short[x.hashShort(tail)], v)
+			enter(&x.long[x.hashLong(tail, binary.BigEndian.Uint64(b[i-16:]))], v)
 		}
+	}
+}
+
+// enter makes v an entry, but noise only where there is nothing but noise.
+func enter(entry *uint32, v uint32) {
+	if v&noiseBit == 0 || *entry == 0 || *entry&noiseBit != 0 {
+		*entry = v
 	}
 }
 
@@ -141,13 +155,13 @@ func (o *Old) find(h *history, limit int) (pos int64, length int) {
 	}
 	if h.n >= longLen {
 		if v := x.long[x.hashLong(h.tail, h.before)]; v != 0 {
-			pos = int64(v-1) << x.shift
+			pos = int64(v&^noiseBit-1) << x.shift
 			length = o.common(pos, h, limit)
 		}
 	}
 	if length < longLen {
 		if v := x.short[x.hashShort(h.tail)]; v != 0 {
-			p := int64(v-1) << x.shift
+			p := int64(v&^noiseBit-1) << x.shift
 			if n := o.common(p, h, limit); n > length {
 				pos, length = p, n
 			}

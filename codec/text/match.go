@@ -1,6 +1,10 @@
 package text
 
-import "github.com/dunlin-mesh/dunlin/codec/mix"
+import (
+	"math/bits"
+
+	"github.com/dunlin-mesh/dunlin/codec/mix"
+)
 
 const (
 	maxMatch  = 400 // longest match told from longer ones
@@ -20,10 +24,10 @@ type match struct {
 	bit   int                   // it foretold
 }
 
+// init makes a match new; long matches probably go on.
 func (m *match) init() {
 	m.pos = -1
 	for i := range m.slots {
-		// A prior by length: long matches go on.
 		l := uint32(i >> 6)
 		p := uint32(65536 - 65536/(2*(l+2)))
 		m.slots[i] = mix.Slot(p<<16 | 4)
@@ -45,35 +49,56 @@ func (m *match) update(expect, b byte) {
 // begin prepares for the bits of a byte of which expect is foretold.
 func (m *match) begin(expect byte) {
 	m.expect = 256 | int(expect)
-	miss := int(m.missed)
-	m.base = (lengthBucket(m.length)<<4 | min(miss&1+miss>>1&1+miss>>2&1+miss>>3&1+(miss>>4&1+miss>>5&1+miss>>6&1+miss>>7&1), 7)<<1 | m.missedLately()) << 2
-}
-
-func (m *match) missedLately() int {
+	lately := 0
 	if m.missed&3 != 0 {
-		return 1
+		lately = 1
 	}
-	return 0
+	m.base = (lengthBucket(m.length)<<4 | min(bits.OnesCount8(m.missed), 7)<<1 | lately) << 2
 }
 
 // none prepares for a byte of which nothing is foretold.
 func (m *match) none() { m.expect, m.base, m.slot = 0, 0, nil }
 
-// inputs returns what the match says of the next bit after those in c0, the
+// input returns the logit that the match gives the next bit after those in c0, the
 // byte so far with a leading 1, of which n bits are known.
-func (m *match) inputs(c0, n int) (strong, weak int32) {
+func (m *match) input(c0, n int) int32 {
 	if m.expect == 0 || m.expect>>(8-n) != c0 {
 		m.slot = nil
-		return 0, 0
+		return 0
 	}
 	m.bit = m.expect >> (7 - n) & 1
 	m.slot = &m.slots[m.base|min(n, 3)]
-	p := m.slot.P()
-	strong, weak = mix.Stretch(p), (int32(p)-32768)>>4
+	x := mix.Stretch(m.slot.P())
 	if m.bit == 0 {
-		return -strong, -weak
+		return -x
 	}
-	return strong, weak
+	return x
+}
+
+// says tells what the last input was for: 0 nothing, 1 a 0, 2 a 1.
+func (m *match) says() int {
+	if m.slot == nil {
+		return 0
+	}
+	return 1 + m.bit
+}
+
+// size tells how long the match is, in 0 to 3.
+func (m *match) size() int {
+	if m.expect == 0 {
+		return 0
+	}
+	return 1 + min(m.length/8, 2)
+}
+
+// take changes to a longer match, if n is longer, and gives up one that is
+// wrong time and again.
+func (m *match) take(pos int64, n int) {
+	if n > m.length {
+		m.pos, m.length, m.missed = pos, n, 0
+	} else if m.missed == 255 {
+		m.pos = -1
+	}
 }
 
 // learn tells what bit came.

@@ -2,9 +2,12 @@ package text_test
 
 import (
 	"bytes"
+	"errors"
 	"math/rand/v2"
 	"testing"
 
+	"github.com/dunlin-mesh/dunlin/codec/mix"
+	"github.com/dunlin-mesh/dunlin/codec/text"
 	"pgregory.net/rapid"
 )
 
@@ -45,7 +48,7 @@ func TestRandom(t *testing.T) {
 // An old file with a small change costs a few bytes, wherever the change is and
 // whatever it does.
 func TestSmallChange(t *testing.T) {
-	old := bytes.Repeat([]byte("x"), 0)
+	var old []byte
 	random := rand.New(rand.NewPCG(1, 2))
 	for range 20_000 {
 		old = append(old, byte('a'+random.IntN(26)))
@@ -58,5 +61,21 @@ func TestSmallChange(t *testing.T) {
 	t.Logf("three changes in 20,000 bytes: %d", got)
 	if got > 120 {
 		t.Errorf("%d bytes, want at most 120", got)
+	}
+}
+
+func noise(n int) []byte {
+	b := make([]byte, n)
+	rand.NewChaCha8([32]byte{7}).Read(b)
+	return b
+}
+
+// A decoder whose input ends early says so.
+func TestEndsEarly(t *testing.T) {
+	b := noise(1000)
+	coded := encode(t, nil, []run{{b, -1}})
+	err := text.NewModel(nil, 1000).Code(mix.NewDecoder(coded[:900]), -1, b)
+	if !errors.Is(err, mix.ErrEnd) {
+		t.Errorf("got %v", err)
 	}
 }

@@ -15,8 +15,6 @@ const (
 	MinBudget = 1 << 20
 	// DefaultBudget lets files of up to 8 MiB be held whole.
 	DefaultBudget = 16 << 20
-
-	cachedPages = 8 // of files too large to be held
 )
 
 // Old is the basis: random access to the bytes of an old file, with an index
@@ -51,7 +49,9 @@ func NewOld(r io.ReaderAt, size int64, budget int) (*Old, error) {
 	slots := int64(1)
 	want := (size + pageBytes - 1) >> pageBits
 	if size > int64(budget)/2 {
-		want = cachedPages
+		for slots = 1; slots*2*pageBytes <= int64(budget)/2; slots *= 2 {
+		}
+		want = slots
 	}
 	for slots < want {
 		slots *= 2

@@ -19,6 +19,14 @@ type doubt struct {
 	raw   int // bytes left to be coded as they are
 }
 
+// count adds a bit that came, to which the model gave p for a 1.
+func (d *doubt) count(bit int, p uint32) {
+	if bit == 0 {
+		p = 65536 - p
+	}
+	d.sum += uint64(p)
+}
+
 // judge counts a byte that the model coded.
 func (d *doubt) judge() {
 	if d.bytes++; d.bytes == probeBytes {

@@ -86,11 +86,11 @@ func (k stateKey) after(bit int) stateKey {
 }
 
 // priorCount is how many bits the prior of a state weighs as much as.
-const priorCount = 6
+const priorCount = 20
 
 func (k stateKey) prior() mix.Slot {
 	// (n1 + a) / (n + 2a) with a = 0.25, the last bit counting half as much again.
-	w0, w1 := 8*k.n0+2, 8*k.n1+2
+	w0, w1 := 8*k.n0+1, 8*k.n1+1
 	if k.n0+k.n1 > 0 {
 		if k.last == 1 {
 			w1 += 4
@@ -99,4 +99,14 @@ func (k stateKey) prior() mix.Slot {
 		}
 	}
 	return mix.Slot(uint32(w1*(1<<22-1)/(w0+w1))<<10 | priorCount)
+}
+
+// stretch is mix.Stretch of the upper twelve bits of a slot.
+var stretch = makeStretch()
+
+func makeStretch() (t [4096]int16) {
+	for i := range t {
+		t[i] = int16(mix.Stretch(uint32(i<<4 + 8)))
+	}
+	return t
 }
