@@ -27,7 +27,8 @@
 //	    old region of another class and as many elements
 //	transform(pair):                  // how old bytes become the basis
 //	    rows and columns in another order, shared by tensors (package align)
-//	    low-rank product added, class converted (package derive)
+//	    low-rank product added, found or from Options.Adapter; class converted
+//	        (package derive)
 //	    rows times a factor of least squares, or columns for rows
 //	for each new region:
 //	    runs equal to the basis       -> copy or basis
@@ -94,8 +95,8 @@
 //
 // # Promises
 //
-//   - The same two versions and the same effort give the same delta each time,
-//     whatever the workers; a test pins the bytes. [FormatVersion] names the
+//   - The same two versions, effort and adapter (the mesh has none) give the same
+//     delta each time, whatever the workers; a test pins the bytes. [FormatVersion] names the
 //     format, and changes whenever a delta would be decoded otherwise.
 //   - The coders are integers only, and a basis is the same bits everywhere, so
 //     that a delta decodes on every architecture.
