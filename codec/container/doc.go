@@ -35,9 +35,12 @@
 // The same bytes give the same packs on every machine, and Repack the same run.
 // Files and packs from peers may be hostile: Unpack never writes more than
 // Unpacked, Repack never more than Length, and everything is a stream, so that
-// memory is under 2 MiB for any size. A search unpacks at most 64 MiB and 16
+// memory is under 2 MiB for any size, besides the list, which has at most
+// [MaxPacks] and takes under 16 MiB. A search unpacks at most 64 MiB and 16
 // times the file, all attempts together; a deflate bomb is left packed. Work
-// for a byte is bounded too, see [deflate.ErrEffort]. A file that is no
+// for a byte is bounded too, see [deflate.MaxSteps], at what zlib itself does at
+// about 0.5 MB/s; so who searches files of strangers gives the context a
+// deadline. A file that is no
 // container costs a single read of 64 KiB.
 //
 // # Not here
@@ -46,6 +49,7 @@
 // entries that a zip file stores as they are. Streams by other encoders (Go,
 // libdeflate, zopfli, zlib-ng, Intel's and Apple's zlib, miniz, 7-Zip, pigz),
 // with flushes, dictionaries or strategies, of level 0, and deflate64, bzip2,
-// lzma and zstd stay packed. Whether the result is the file that was meant is
+// lzma and zstd stay packed; after eight unknown streams in a file the others are
+// tried only as those that were known. Whether the result is the file that was meant is
 // not checked: a receiver compares digests.
 package container

@@ -91,7 +91,7 @@ func lebLong(b []byte) (v int32, length int) {
 // measureLEB reads a run and describes it; ErrCorrupt if it is no LEB128.
 func measureLEB(r io.ReaderAt, offset, length int64, spend func(int64) error) (Pack, error) {
 	l := newLEBReader(r, offset, length)
-	values := make([]int32, pieceBytes)
+	values := make([]int32, pieceBytes/4)
 	var count int64
 	wide := false
 	for {

@@ -139,3 +139,13 @@ func TestLEB128Strict(t *testing.T) {
 		}
 	}
 }
+
+// A file of more runs than a list may have keeps the last ones packed.
+func TestFindBoundsTheList(t *testing.T) {
+	one := section(leb(slices.Repeat([]int64{1}, 64)...))
+	file := append([]byte("net "), bytes.Repeat(one, container.MaxPacks+3)...)
+	packs, err := container.Find(t.Context(), bytes.NewReader(file), int64(len(file)))
+	if err != nil || len(packs) != container.MaxPacks {
+		t.Errorf("%d packs, %v", len(packs), err)
+	}
+}

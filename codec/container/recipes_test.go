@@ -70,8 +70,38 @@ func TestFindInContainers(t *testing.T) {
 // no recipe makes: it is passed over and those behind it are found.
 func TestFindPassesOverTheUnknown(t *testing.T) {
 	plain := mixed()[:200000]
-	var unknown bytes.Buffer
-	w, err := flate.NewWriter(&unknown, 6)
+	unknown := byGo(t, plain)
+	first := deflated(t, plain, deflate.Recipe{Family: deflate.Gzip, Level: 9})
+	last := deflated(t, plain, deflate.Recipe{Family: deflate.Zlib, Level: 1})
+	for name, file := range map[string][]byte{
+		"gzip": gzipped(first, unknown, last),
+		"zip":  zipped(t, len(plain), first, unknown, last),
+	} {
+		packs := find(t, file)
+		if len(packs) != 2 || packs[0].Length != int64(len(first)) || packs[1].Length != int64(len(last)) {
+			t.Errorf("%s: %s", name, describe(packs))
+		}
+	}
+}
+
+// After many unknown streams only what is known already is tried: a file full
+// of them must not cost a try of every recipe each.
+func TestFindLearnsThatAFileIsUnknown(t *testing.T) {
+	plain := mixed()[:100000]
+	known := deflated(t, plain, zlib6)
+	members := append([][]byte{known}, slices.Repeat([][]byte{byGo(t, plain)}, 9)...)
+	members = append(members, known, deflated(t, plain, deflate.Recipe{Family: deflate.Zlib, Level: 2}))
+	packs := find(t, gzipped(members...))
+	if len(packs) != 2 || recipe(packs[1]) != zlib6 {
+		t.Errorf("got %s", describe(packs))
+	}
+}
+
+// byGo compresses with Go's own compressor, which no recipe is for.
+func byGo(t *testing.T, plain []byte) []byte {
+	t.Helper()
+	var out bytes.Buffer
+	w, err := flate.NewWriter(&out, 6)
 	if err == nil {
 		_, err = w.Write(plain)
 	}
@@ -81,17 +111,7 @@ func TestFindPassesOverTheUnknown(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	first := deflated(t, plain, deflate.Recipe{Family: deflate.Gzip, Level: 9})
-	last := deflated(t, plain, deflate.Recipe{Family: deflate.Zlib, Level: 1})
-	for name, file := range map[string][]byte{
-		"gzip": gzipped(first, unknown.Bytes(), last),
-		"zip":  zipped(t, len(plain), first, unknown.Bytes(), last),
-	} {
-		packs := find(t, file)
-		if len(packs) != 2 || packs[0].Length != int64(len(first)) || packs[1].Length != int64(len(last)) {
-			t.Errorf("%s: %s", name, describe(packs))
-		}
-	}
+	return out.Bytes()
 }
 
 // Whatever is deflated by a recipe, of whatever length, is found.
