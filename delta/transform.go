@@ -157,7 +157,7 @@ func (r *basisReader) read(p []byte, at int64) ([]int8, error) {
 	if r.t.kind == asIs {
 		return nil, readFull(r.old, p, r.from+at)
 	}
-	if at < 0 || at+int64(len(p)) > int64(r.t.rows)*int64(r.outRow) {
+	if at < 0 || at > int64(r.t.rows)*int64(r.outRow)-int64(len(p)) {
 		return nil, fmt.Errorf("%w: bytes %d+%d of a matrix of %d", ErrDelta, at, len(p), r.t.rows*r.outRow)
 	}
 	var rest []int8
