@@ -196,6 +196,10 @@ const (
 	maxAdapterNumbers = maxTableBytes / 4
 )
 
+func (p *adapterPair) fits(rows, cols int) bool {
+	return p.b.Rows == rows && p.a.Cols == cols && p.a.Rows*(rows+cols) <= maxAdapterNumbers
+}
+
 // match returns the pairs that may be of a tensor of so many rows and columns,
 // by its name: those of whose names most words, from the last one backwards,
 // stand in it one after the other; among equals first those that end nearest to
@@ -209,8 +213,7 @@ func (ad *adapter) match(name string, rows, cols int) []*adapterPair {
 	in := words(name)
 	for end := len(in); end > 0; end-- {
 		for _, p := range ad.ends[in[end-1]] {
-			if p.a.Rows*(rows+cols) > maxAdapterNumbers ||
-				!(p.b.Rows == rows && p.a.Cols == cols || p.b.Rows == cols && p.a.Cols == rows) {
+			if !p.fits(rows, cols) && !p.fits(cols, rows) {
 				continue
 			}
 			n := 1
