@@ -1,0 +1,106 @@
+package weights
+
+import (
+	"encoding/binary"
+
+	"github.com/dunlin-mesh/dunlin/codec"
+)
+
+// format says how the bits of an element of a class are read.
+type format struct {
+	width    int // bytes
+	float    bool
+	mantissa int   // bits of it, floats only
+	exponent int64 // mask of the exponent's field, floats only
+}
+
+func formatOf(c codec.Class) format {
+	f := format{width: c.Width()}
+	switch c {
+	case codec.F16:
+		f.float, f.mantissa, f.exponent = true, 10, 0x1f
+	case codec.BF16:
+		f.float, f.mantissa, f.exponent = true, 7, 0xff
+	case codec.F32:
+		f.float, f.mantissa, f.exponent = true, 23, 0xff
+	case codec.F64:
+		f.float, f.mantissa, f.exponent = true, 52, 0x7ff
+	}
+	return f
+}
+
+// load reads the elements of src as numbers that are ordered as the elements
+// are: integers as they are, floats by their bits, those of negative ones
+// inverted but for the sign. Neighbouring numbers differ by one.
+func (f *format) load(to []int64, src []byte) {
+	switch f.width {
+	case 1:
+		for i := range to {
+			to[i] = int64(int8(src[i]))
+		}
+	case 2:
+		for i := range to {
+			to[i] = int64(int16(binary.LittleEndian.Uint16(src[2*i:])))
+		}
+	case 4:
+		for i := range to {
+			to[i] = int64(int32(binary.LittleEndian.Uint32(src[4*i:])))
+		}
+	case 8:
+		for i := range to {
+			to[i] = int64(binary.LittleEndian.Uint64(src[8*i:]))
+		}
+	}
+	if f.float {
+		mask := int64(1)<<(8*f.width-1) - 1
+		for i, v := range to {
+			to[i] = v ^ v>>63&mask
+		}
+	}
+}
+
+// save is the inverse of load; it takes the low bits of each number.
+func (f *format) save(dst []byte, from []int64) {
+	flip := int64(0)
+	if f.float {
+		flip = int64(1)<<(8*f.width-1) - 1
+	}
+	switch f.width {
+	case 1:
+		for i, v := range from {
+			dst[i] = byte(v)
+		}
+	case 2:
+		for i, v := range from {
+			binary.LittleEndian.PutUint16(dst[2*i:], uint16(v^v>>63&flip))
+		}
+	case 4:
+		for i, v := range from {
+			binary.LittleEndian.PutUint32(dst[4*i:], uint32(v^v>>63&flip))
+		}
+	case 8:
+		for i, v := range from {
+			binary.LittleEndian.PutUint64(dst[8*i:], uint64(v^v>>63&flip))
+		}
+	}
+}
+
+// magnitude returns the bits of an ordered number without its sign.
+func (f *format) magnitude(v int64) int64 {
+	if f.float {
+		return (v ^ v>>63)
+	}
+	if v < 0 {
+		return -v
+	}
+	return v
+}
+
+// exp returns the exponent of an ordered number, 1 for subnormal ones, and 0
+// for integers, whose steps are all alike.
+func (f *format) exp(v int64) int {
+	if !f.float {
+		return 0
+	}
+	return int(max((v^v>>63)>>f.mantissa&f.exponent, 1))
+}
