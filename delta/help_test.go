@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"flag"
 	"math"
 	"math/rand/v2"
 	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -125,18 +127,20 @@ func openView(t testing.TB, b []byte) *view {
 	return v
 }
 
-// check is rapid.Check with at most n runs, and a tenth of them with the race
-// detector on.
+// check is rapid.Check with n runs, unless -rapid.checks says otherwise, and a
+// tenth of them with the race detector on.
 func check(t *testing.T, n int, property func(*rapid.T)) {
 	t.Helper()
 	if raced.Enabled {
 		n = n/10 + 1
 	}
-	rapid.Check(t, func(t *rapid.T) {
-		if n--; n >= 0 {
-			property(t)
+	if f := flag.Lookup("rapid.checks"); f.Value.String() == f.DefValue {
+		if err := f.Value.Set(strconv.Itoa(n)); err != nil {
+			t.Fatal(err)
 		}
-	})
+		defer func() { _ = f.Value.Set(f.DefValue) }()
+	}
+	rapid.Check(t, property)
 }
 
 // putF32 writes a number, rounded to f32.
