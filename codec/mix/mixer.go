@@ -32,16 +32,16 @@ func (m *Mixer) Mix(set int, inputs []int32) uint32 {
 		sum += int64(x) * int64(w[i])
 	}
 	m.set, m.last = w, inputs
-	m.p = Squash(int32(min(max(sum>>16, -MaxLogit), MaxLogit)))
+	m.p = squash(sum >> 16)
 	return m.p
 }
 
 // Learn moves the weights that the last Mix used towards those that would have
 // foreseen bit.
 func (m *Mixer) Learn(bit int) {
-	e := (int32(bit)<<16 - int32(m.p)) * m.rate
+	e := int64((int32(bit)<<16 - int32(m.p)) * m.rate)
 	w := m.set
 	for i, x := range m.last[:len(w)] {
-		w[i] += int32((int64(x)*int64(e) + 1<<17) >> 18)
+		w[i] += step(int64(x), e)
 	}
 }

@@ -11,13 +11,13 @@ const NewSlot Slot = 1 << 31
 // MaxLimit is the most that a slot can count.
 const MaxLimit = 1023
 
-// rate[n] is the part of its error, in 65536, that a slot which has seen n
+// rates[n] is the part of its error, in 65536, that a slot which has seen n
 // bits takes over: 1/(n + 1.5).
-var rate = makeRates()
+var rates = makeRates()
 
-func makeRates() (r [MaxLimit + 1]int64) {
+func makeRates() (r [MaxLimit + 1]uint16) {
 	for n := range r {
-		r[n] = 2 * 65536 / int64(2*n+3)
+		r[n] = uint16(2 * 65536 / (2*n + 3))
 	}
 	return r
 }
@@ -27,16 +27,24 @@ func (s Slot) P() uint32 { return max(uint32(s)>>16, 1) }
 
 // Learn moves the slot towards bit, as one that has seen at most limit bits: the
 // longest memory, 1 to MaxLimit.
-func (s *Slot) Learn(bit int, limit uint32) {
+func (s *Slot) Learn(bit int, limit uint32) { s.towards(goal(bit), limit) }
+
+// goal returns the probability that a slot would have if it knew bit.
+func goal(bit int) int64 { return int64(bit)<<22 - int64(bit) }
+
+func (s *Slot) towards(goal int64, limit uint32) {
 	v := uint32(*s)
 	n := v & MaxLimit
 	p := int64(v >> 10)
-	p += ((int64(bit)<<22 - int64(bit) - p) * rate[n]) >> 16
+	p += ((goal - p) * int64(rates[n])) >> 16
 	if n < limit {
 		n++
 	}
 	*s = Slot(uint32(p)<<10 | n)
 }
+
+// logit is Stretch of P.
+func (s *Slot) logit() int64 { return int64(logistic.stretch[uint32(*s)>>16]) }
 
 // Fill makes all slots new.
 func Fill(slots []Slot) {

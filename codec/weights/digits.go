@@ -6,63 +6,79 @@ import (
 	"github.com/dunlin-mesh/dunlin/codec/mix"
 )
 
-// codeSign codes whether an element of class k is less than its basis b.
-func (m *Model) codeSign(c *mix.Coder, neg int, b int64, k, rel, exp int) int {
-	l, u, s := signOf(m.left[0]), int(m.signsUp[m.col+1]+1), signOf(b)
-	rel = min(max(rel, 0), span-1)
-	m.at[0] = &m.sign[0][(l*3+u)*3+s]
-	m.at[1] = &m.sign[1][rel*3+s]
-	if m.near0 > 0 {
-		m.at[1] = &m.sign[1][span*3+m.near0]
-	}
-	m.at[2] = &m.sign[2][exp*4+s]
-	m.at[3] = &m.sign[3][((l*3+signOf(m.left[1]))*3+u)*3+int(m.signsUp[m.col]+1)]
-	set := 0
-	if m.foretells() {
-		set = 1
-		i := m.sure * 32
-		if m.negative {
-			i += 16
-		}
-		m.at[3] = &m.guessSign[i+min(max((m.outlook-halfSpan-4*k)/4+8, 0), 15)]
-	}
-	return m.bit4(c, m.signs, set, neg, 1000)
+// upperNodes are the nodes of a tree of the first three digits, from 1.
+const upperNodes = 8
+
+// digits code the bits of a magnitude below its first.
+type digits struct {
+	near    [span][upperNodes]mix.Slot            // by how far the class is from the forecast
+	class   [classes][upperNodes]mix.Slot         // by the class
+	scale   [exps][4][upperNodes]mix.Slot         // by the basis element's size and how many digits there are
+	outlook [sureSteps][4][4][upperNodes]mix.Slot // by what the array itself foretells
+	plain   [upperNodes]mix.Slot
+	lower   [classes][classes]mix.Slot // by the class and the digit's place
+	mixer   *mix.Mixer4
 }
 
-// codeDigits codes the low n bits of d, whose class is k.
-func (m *Model) codeDigits(c *mix.Coder, d uint64, n, k, rel, exp int) uint64 {
-	node := 1
-	var out uint64
-	guess := -1
-	if m.foretells() {
-		// Where the guess is of the same class, its upper bits tell.
-		g := uint64(max(m.ahead.guess, -m.ahead.guess))
-		class := bits.Len64(g) - 25 + classes - 1
-		upper := 0
-		if n := bits.Len64(g); n > 2 {
-			upper = int(g>>(n-3)) & 3
-		}
-		guess = ((m.sure*4+min(max(class-k+1, 0), 3))*4 + upper) * 8
+func (d *digits) init() {
+	for i := range d.near {
+		mix.Fill(d.near[i][:])
 	}
-	rel = min(max(rel, 0), span-1)
-	for i := n - 1; i >= 0; i-- {
-		bit := int(d >> i & 1)
-		if node < 8 {
-			m.at[0] = &m.top[0][rel*8+node]
-			m.at[1] = &m.top[1][k*8+node]
-			m.at[2] = &m.top[2][(exp*4+min(n, 3))*8+node]
-			if guess >= 0 {
-				m.at[2] = &m.guessTop[guess+node]
-			}
-			m.at[3] = &m.plain[node]
-			bit = m.bit4(c, m.tops, node, bit, 1000)
-			node = node*2 | bit
-		} else {
-			s := &m.low[k*classes+i]
-			bit = c.Code(bit, s.P())
-			s.Learn(bit, 1000)
+	for i := range d.class {
+		mix.Fill(d.class[i][:])
+		mix.Fill(d.lower[i][:])
+	}
+	for i := range d.scale {
+		for j := range d.scale[i] {
+			mix.Fill(d.scale[i][j][:])
 		}
+	}
+	for i := range d.outlook {
+		for j := range d.outlook[i] {
+			for k := range d.outlook[i][j] {
+				mix.Fill(d.outlook[i][j][k][:])
+			}
+		}
+	}
+	mix.Fill(d.plain[:])
+	d.mixer = mix.NewMixer4(upperNodes, 1<<14, 3)
+}
+
+// code codes the low n bits of v, whose class is k.
+func (d *digits) code(c *mix.Coder, e *setting, k, n int, v uint64) uint64 {
+	near, class := &d.near[e.off(k)], &d.class[k]
+	third := &d.scale[e.scale][min(n, 3)]
+	if e.foretold {
+		third = d.foretold(e, k)
+	}
+	var out uint64
+	node := 1
+	i := n - 1
+	for ; i >= 0 && node < upperNodes; i-- {
+		slots := [4]*mix.Slot{&near[node], &class[node], &third[node], &d.plain[node]}
+		bit := d.mixer.Code(c, node, &slots, int(v>>i&1), slowLimit)
+		node = node<<1 | bit
+		out = out<<1 | uint64(bit)
+	}
+	lower := &d.lower[k]
+	for ; i >= 0; i-- {
+		s := &lower[i]
+		bit := c.Code(int(v>>i&1), s.P())
+		s.Learn(bit, slowLimit)
 		out = out<<1 | uint64(bit)
 	}
 	return out
+}
+
+// foretold returns the slots by what is foretold: where that is of the same
+// class its upper bits tell.
+func (d *digits) foretold(e *setting, k int) *[upperNodes]mix.Slot {
+	g := distance(e.guess, 0)
+	n := bits.Len64(g)
+	upper := 0
+	if n > 2 {
+		upper = int(g>>(n-3)) & 3
+	}
+	apart := n - (guessBits + 1) + lastClass - k
+	return &d.outlook[e.sure][min(max(apart+1, 0), 3)][upper]
 }

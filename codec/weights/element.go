@@ -1,134 +1,133 @@
 package weights
 
 import (
-	"math/bits"
+	"encoding/binary"
 
-	"github.com/dunlin-mesh/dunlin/codec/mix"
+	"github.com/dunlin-mesh/dunlin/codec"
 )
 
-// element codes an element v whose basis is b, and returns it.
-func (m *Model) element(c *mix.Coder, v, b int64) int64 {
-	if m.p.Zeros && b != 0 {
-		if m.becomesZero(c, v, b) {
-			m.note(0, 0)
-			if m.hasRest {
-				m.rest = m.rest[1:]
-			}
-			return 0
-		}
-	}
-	m.near0 = 0
-	if m.hasRest {
-		m.near0 = 1 + int(uint8(m.rest[0])^0x80)>>3
-		m.rest = m.rest[1:]
-	}
-	col := m.col + 1
-	shift := 4 * m.shift(b)
-	if m.f.float && !m.based {
-		shift = 0
-	}
-	offset := 4*fraction + shift - halfSpan // of levels of |d|: class k is 4k + offset + halfSpan
-	if m.f.float && !m.based {
-		// Exponent e is magnitude 2^(40+e-Top), of level 4·(41+e-Top), and e is
-		// class + Top - 63.
-		offset = 4*(41-classes+1) - 4 - halfSpan
-	}
-	up := (m.above[col-1] + 2*m.above[col] + m.above[col+1]) / 4
-	if m.col == 0 {
-		up = (3*m.above[col] + m.above[col+1]) / 4
-	}
-	var q [forecasts]int
-	q[byLast] = level(m.last) - offset
-	q[byRow] = level(m.row) - offset
-	q[byAbove] = level(up) - offset
-	q[byColumn] = level(m.column[col]) - offset
-	q[byAll] = level((m.last+m.row+up+m.column[col])/4) - offset
-	// q is now 4·class + halfSpan for the forecast class
-	exp := 0
-	if m.based {
-		if m.f.float {
-			exp = min(max(m.f.exp(b)-m.p.Top+exps-1, 0), exps-1)
-		} else {
-			exp = magnitudeContext(b)
-		}
-	} else {
-		exp = magnitudeContext(m.left[0])
-		if m.f.float {
-			exp = int(m.left[0])
-		}
-	}
-	if m.foretells() {
-		m.sure, m.negative = m.ahead.lean()
-		m.outlook = level(m.ahead.outlook()) + 4*(40-24-fraction) - offset
-	}
-	K := min(max((q[byAll]-halfSpan)/4, 0), classes-2)
+// format says how the bits of an element of a class are read.
+type format struct {
+	width    int // bytes
+	float    bool
+	mantissa int   // bits of it, floats only
+	exponent int64 // mask of the exponent's field, floats only
+}
 
-	k := 0
-	if !c.Decodes() {
-		k, _ = m.split(v, b)
+func formatOf(c codec.Class) format {
+	f := format{width: c.Width()}
+	switch c {
+	case codec.F16:
+		f.float, f.mantissa, f.exponent = true, 10, 0x1f
+	case codec.BF16:
+		f.float, f.mantissa, f.exponent = true, 7, 0xff
+	case codec.F32:
+		f.float, f.mantissa, f.exponent = true, 23, 0xff
+	case codec.F64:
+		f.float, f.mantissa, f.exponent = true, 52, 0x7ff
 	}
-	k = m.codeClass(c, k, K, &q, exp)
+	return f
+}
 
-	// sign and digits
-	if m.f.float && !m.based {
-		return m.finishFloat(c, v, k, &q, exp)
+// load reads the elements of src as numbers that are ordered as the elements
+// are: integers as they are, floats by their bits, those of negative ones
+// inverted but for the sign. Neighbouring numbers differ by one.
+func (f *format) load(to []int64, src []byte) {
+	switch f.width {
+	case 1:
+		for i := range to {
+			to[i] = int64(int8(src[i]))
+		}
+	case 2:
+		for i := range to {
+			to[i] = int64(int16(binary.LittleEndian.Uint16(src[2*i:])))
+		}
+	case 4:
+		for i := range to {
+			to[i] = int64(int32(binary.LittleEndian.Uint32(src[4*i:])))
+		}
+	case 8:
+		for i := range to {
+			to[i] = int64(binary.LittleEndian.Uint64(src[8*i:]))
+		}
 	}
-	if k == 0 {
-		m.note(0, 0)
-		return b
+	if f.float {
+		mask := int64(1)<<(8*f.width-1) - 1
+		for i, v := range to {
+			to[i] = v ^ v>>63&mask
+		}
 	}
-	d := v - b
-	neg := 0
-	if d < 0 {
-		neg = 1
-		d = -d
+}
+
+// save is the inverse of load; it takes the low bits of each number.
+func (f *format) save(dst []byte, from []int64) {
+	flip := int64(0)
+	if f.float {
+		flip = int64(1)<<(8*f.width-1) - 1
 	}
-	neg = m.codeSign(c, neg, b, k, q[byAll]-4*k, exp)
-	mag := m.codeDigits(c, uint64(d), k-1, k, q[byAll]-4*k, exp) | 1<<(k-1)
-	d = int64(mag)
-	if neg != 0 {
-		d = -d
+	switch f.width {
+	case 1:
+		for i, v := range from {
+			dst[i] = byte(v)
+		}
+	case 2:
+		for i, v := range from {
+			binary.LittleEndian.PutUint16(dst[2*i:], uint16(v^v>>63&flip))
+		}
+	case 4:
+		for i, v := range from {
+			binary.LittleEndian.PutUint32(dst[4*i:], uint32(v^v>>63&flip))
+		}
+	case 8:
+		for i, v := range from {
+			binary.LittleEndian.PutUint64(dst[8*i:], uint64(v^v>>63&flip))
+		}
 	}
-	v = b + d
-	m.note(scale(mag, shift/4), d)
+}
+
+// magnitude returns the bits of an ordered number without its sign.
+func (f *format) magnitude(v int64) int64 {
+	if f.float {
+		return v ^ v>>63
+	}
+	if v < 0 {
+		return -v
+	}
 	return v
 }
 
-// finishFloat codes what the class k of a float without basis leaves open: its
-// exponent if that is too small for a class, its sign and its mantissa.
-func (m *Model) finishFloat(c *mix.Coder, v int64, k int, q *[forecasts]int, exp int) int64 {
-	f := m.f
-	mag := f.magnitude(v)
-	e := mag >> f.mantissa & f.exponent
-	if k == 0 {
-		zero := 0
-		if mag == 0 {
-			zero = 1
-		}
-		s := &m.lone[0]
-		zero = c.Code(zero, s.P())
-		s.Learn(zero, 255)
-		if zero != 0 {
-			e, mag = 0, 0
-		} else {
-			e = int64(c.Bits(uint32(e), bits.Len64(uint64(f.exponent))))
-		}
-		if zero != 0 {
-			neg := &m.lone[1]
-			n := neg01(v)
-			n = c.Code(n, neg.P())
-			neg.Learn(n, 255)
-			m.noteFloat(0, 0, n)
-			return -int64(n) // +0 is 0, -0 is ^0
-		}
-	} else {
-		e = int64(k+m.p.Top-classes+1) & f.exponent
+// exp returns the exponent of an ordered number, 1 for subnormal ones, and 0
+// for integers, whose steps are all alike.
+func (f *format) exp(v int64) int {
+	if !f.float {
+		return 0
 	}
-	neg := m.codeSign(c, neg01(v), 0, k, q[byAll]-4*k, exp)
-	frac := m.codeDigits(c, uint64(mag)&(1<<f.mantissa-1), f.mantissa, k, q[byAll]-4*k, exp)
-	mag = e<<f.mantissa | int64(frac)
-	v = mag ^ -int64(neg)
-	_, a := m.split(v, 0)
-	m.noteFloat(a, k, neg)
-	return v
+	return int(max((v^v>>63)>>f.mantissa&f.exponent, 1))
+}
+
+// linear returns an ordered number on a scale on which sums make sense: integers
+// as they are, floats in units of 2^-24 of the exponent top.
+func (f *format) linear(v int64, top int) int64 {
+	if !f.float {
+		return v
+	}
+	mag := f.magnitude(v)
+	e := int(mag >> f.mantissa & f.exponent)
+	x := mag & (1<<f.mantissa - 1)
+	if e > 0 {
+		x |= 1 << f.mantissa
+	}
+	down := f.mantissa - 24 + top - max(e, 1)
+	switch {
+	case down >= 63:
+		x = 0
+	case down >= 0:
+		x >>= down
+	default:
+		x <<= min(-down, 26)
+	}
+	if v < 0 {
+		x = -x
+	}
+	return x
 }

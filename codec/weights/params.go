@@ -6,41 +6,59 @@ import (
 	"github.com/dunlin-mesh/dunlin/codec"
 )
 
-// Params say what an array is like; they travel with it.
+const (
+	// MaxCols bounds the elements of a row.
+	MaxCols = 1 << 16
+	// MaxPeriod bounds the period of an array.
+	MaxPeriod = 1 << 19
+	// usualCols is the row length where none is known.
+	usualCols = 1024
+	// piece is how many elements are converted at once.
+	piece = 4096
+)
+
+// Params say what an array is like. They travel with it: both ends must use the
+// same.
 type Params struct {
+	// Class is that of the elements.
 	Class codec.Class
-	Cols  int  // elements of a row; 0: not known
-	Based bool // there is a basis
-	Top   int  // floats: the highest exponent, of the basis if there is one
-	Level int  // of the average magnitude at the start
-	Zeros bool // elements become zero whose basis was not
+	// Cols is how many elements a row has, up to [MaxCols]; 0: not known.
+	Cols int
+	// Based says that there is a basis.
+	Based bool
+	// Top is the highest exponent of floats: of the basis if there is one, which
+	// a sample may stand for; of the elements themselves if not, and then no
+	// element may exceed it. 0 to 0x7ff.
+	Top int
+	// Level is the logarithm of the average magnitude, in quarter bits.
+	Level int
+	// Zeros says that elements become zero whose basis is not, as in pruning.
+	Zeros bool
 	// Period is after how many elements an array without basis resembles
-	// itself; 0: it does not.
+	// itself, up to [MaxPeriod]; 0: it does not. See [Period].
 	Period int
 }
 
-// Measure returns the parameters with which to code data, or an array of which
-// data is a fair sample; of floats without basis data must be all, for Top. basis
-// is nil, or as long as data, whole elements.
+// Measure returns the parameters with which to code data, whole elements of a
+// class in rows of cols, with a basis of the same length or nil. It does not
+// look for a period.
 func Measure(class codec.Class, cols int, basis, data []byte) Params {
-	const piece = 4096
-	m := &Model{f: formatOf(class), based: basis != nil}
-	f := &m.f
+	f := formatOf(class)
 	p := Params{Class: class, Cols: cols, Based: basis != nil}
 	v, b := make([]int64, piece), make([]int64, piece)
 	pieces := func(do func(v, b []int64)) {
-		for at := 0; at < len(data); at += piece * f.width {
-			n := min(len(data)-at, piece*f.width)
-			f.load(v[:n/f.width], data[at:])
-			if basis != nil {
-				f.load(b[:n/f.width], basis[at:])
+		for at := 0; at+f.width <= len(data); at += piece * f.width {
+			n := min((len(data)-at)/f.width, piece)
+			f.load(v[:n], data[at:])
+			if p.Based {
+				f.load(b[:n], basis[at:])
 			}
-			do(v[:n/f.width], b[:n/f.width])
+			do(v[:n], b[:n])
 		}
 	}
 	if f.float {
 		pieces(func(v, b []int64) {
-			if basis != nil {
+			if p.Based {
 				v = b
 			}
 			for _, x := range v {
@@ -48,19 +66,17 @@ func Measure(class codec.Class, cols int, basis, data []byte) Params {
 			}
 		})
 	}
-	m.p = p
 	var sum uint64
-	zeros := 0
+	n, zeros := 0, 0
 	pieces(func(v, b []int64) {
-		for i := range v {
-			_, mag := m.split(v[i], b[i])
-			sum += min(mag, 1<<44)
-			if p.Based && v[i] == 0 && b[i] != 0 {
+		for i, x := range v {
+			sum += min(p.magnitude(&f, x, b[i]), 1<<44)
+			if p.Based && x == 0 && b[i] != 0 {
 				zeros++
 			}
 		}
+		n += len(v)
 	})
-	n := len(data) / f.width
 	if n > 0 {
 		p.Level = level(sum / uint64(n))
 	}
@@ -68,13 +84,21 @@ func Measure(class codec.Class, cols int, basis, data []byte) Params {
 	return p
 }
 
-// Validate says whether the parameters are in range.
+// magnitude returns that of an element in averages.
+func (p *Params) magnitude(f *format, v, b int64) uint64 {
+	if f.float && !p.Based {
+		_, mag := f.ofFloat(v, p.Top)
+		return mag
+	}
+	return scale(distance(v, b), f.shift(b, p.Top))
+}
+
+// Validate says whether the parameters are in range, and with which a [Model]
+// keeps its promises.
 func (p Params) Validate() error {
-	if p.Top < 0 || p.Top > 0x7ff || p.Level < 0 || p.Level > 4*64+3 || p.Cols < 0 || p.Cols > maxCols || p.Period < 0 || p.Period > MaxPeriod {
+	within := func(n, most int) bool { return n >= 0 && n <= most }
+	if !within(p.Top, 0x7ff) || !within(p.Level, maxLevel) || !within(p.Cols, MaxCols) || !within(p.Period, MaxPeriod) {
 		return fmt.Errorf("parameters %+v out of range", p)
 	}
 	return nil
 }
-
-// maxCols bounds the elements of a row.
-const maxCols = 1 << 16

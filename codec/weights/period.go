@@ -1,74 +1,53 @@
 package weights
 
-import (
-	"github.com/dunlin-mesh/dunlin/codec"
+import "github.com/dunlin-mesh/dunlin/codec"
+
+const (
+	// leastResemblance is the part of the variance that a period must explain.
+	leastResemblance = 0.05
+	// leastPeriodic is how many elements an array has whose period is looked for.
+	leastPeriodic = 1 << 12
+	// Periods are judged by so many runs of elements, evenly spread.
+	sampleRuns, sampleRun = 24, 256
+	// nearLags are the distances that are tried beside whole rows.
+	nearLags, rowLags = 64, 2048
 )
 
-// Period looks for the distance, in elements, at which data resemble
-// themselves; 0 if there is none. Columns are where rows of cols elements are
-// known.
+// Period looks for the distance, in elements, at which an array resembles
+// itself; 0 if there is none, or none that explains 5 % of the variance. data
+// are whole elements of a class in rows of cols, 0 or 1 if that is not known.
+// Only whether a period helps depends on the outcome, so floats may decide.
 func Period(class codec.Class, cols int, data []byte) int {
 	f := formatOf(class)
 	n := len(data) / f.width
-	if n < 1<<12 {
+	if n < leastPeriodic {
 		return 0
 	}
-	top := 0
-	m := &Model{f: f}
-	v := make([]int64, min(n, 1<<12))
-	if f.float {
-		for at := 0; at < n; at += len(v) {
-			p := v[:min(len(v), n-at)]
-			f.load(p, data[at*f.width:])
-			for _, x := range p {
-				top = max(top, f.exp(x))
-			}
-		}
-	}
-	m.p.Top = top
-	// A few runs, evenly spread, and what lies before each.
+	top := Measure(class, cols, nil, data).Top
 	load := func(to []int64, at int) {
 		f.load(to, data[at*f.width:])
 		for i, x := range to {
-			to[i] = m.linear(x)
+			to[i] = f.linear(x, top)
 		}
 	}
-	var lags []int
-	for lag := 1; lag <= 64; lag++ {
-		lags = append(lags, lag)
-	}
-	if cols > 1 {
-		for rows := 1; rows <= 2048 && rows*cols <= min(n/4, MaxPeriod); rows++ {
-			lags = append(lags, rows*cols)
-		}
-	}
-	const runs, length = 24, 256
-	here, there := make([]int64, length), make([]int64, length)
-	best, found := 0.0, 0
-	sums := make([][3]float64, len(lags))
-	for r := range runs {
-		at := (n - length) * (r + 1) / (runs + 1)
+	lags := lagsOf(cols, n)
+	sums := make([]products, len(lags))
+	here, there := make([]int64, sampleRun), make([]int64, sampleRun)
+	for r := range sampleRuns {
+		at := (n - sampleRun) * (r + 1) / (sampleRuns + 1)
 		load(here, at)
 		for i, lag := range lags {
 			if lag > at {
 				break
 			}
 			load(there, at-lag)
-			s := &sums[i]
-			for k := range here {
-				x, y := float64(here[k]), float64(there[k])
-				s[0] += float64(x * y)
-				s[1] += float64(x * x)
-				s[2] += float64(y * y)
-			}
+			sums[i].add(here, there)
 		}
 	}
-	for i, s := range sums {
-		if s[1] == 0 || s[2] == 0 || s[0] < 0 {
-			continue
-		}
+	best, found := 0.0, 0
+	for i := range sums {
 		// Nearer is cheaper: a longer period must explain clearly more.
-		if c := s[0] * s[0] / s[1] / s[2]; c > best*1.05 {
+		if c := sums[i].explained(); c > best*1.05 {
 			best, found = c, lags[i]
 		}
 	}
@@ -78,5 +57,37 @@ func Period(class codec.Class, cols int, data []byte) int {
 	return found
 }
 
-// leastResemblance is the part of the variance that a period must explain.
-const leastResemblance = 0.05
+// lagsOf returns the distances to try in n elements, in order of length.
+func lagsOf(cols, n int) []int {
+	var lags []int
+	for lag := 1; lag <= nearLags; lag++ {
+		lags = append(lags, lag)
+	}
+	if cols > 1 {
+		for rows := 1; rows <= rowLags && rows*cols <= min(n/4, MaxPeriod); rows++ {
+			lags = append(lags, rows*cols)
+		}
+	}
+	return lags
+}
+
+// products are sums over pairs of numbers.
+type products struct{ xy, xx, yy float64 }
+
+func (p *products) add(xs, ys []int64) {
+	for i := range xs {
+		x, y := float64(xs[i]), float64(ys[i])
+		p.xy += float64(x * y)
+		p.xx += float64(x * x)
+		p.yy += float64(y * y)
+	}
+}
+
+// explained returns the part of the variance that one of each pair explains of
+// the other, 0 if they go apart.
+func (p *products) explained() float64 {
+	if p.xx == 0 || p.yy == 0 || p.xy < 0 {
+		return 0
+	}
+	return p.xy * p.xy / p.xx / p.yy
+}

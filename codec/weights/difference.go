@@ -1,0 +1,38 @@
+package weights
+
+import (
+	"math/bits"
+
+	"github.com/dunlin-mesh/dunlin/codec/mix"
+)
+
+// difference codes v by its difference from b: whether it becomes zero, the
+// class of the difference, its sign and its digits.
+func (m *Model) difference(c *mix.Coder, v, b int64) int64 {
+	if m.params.Zeros && b != 0 {
+		zero := 0
+		if v == 0 {
+			zero = 1
+		}
+		if m.pruning.code(c, &m.format, m.near.left[0], b, zero) {
+			m.note(0, 0, 0)
+			return 0
+		}
+	}
+	shift := m.setDifference(b)
+	d := v - b
+	k := m.search.code(c, &m.at, bits.Len64(distance(v, b)))
+	if k == 0 {
+		m.note(0, 0, 0)
+		return b
+	}
+	negative := m.signs.code(c, &m.at, &m.near, k, b, signBit(d))
+	mag := 1<<(k-1) | m.digits.code(c, &m.at, k, k-1, distance(v, b))
+	d = int64(mag)
+	if negative != 0 {
+		d = -d
+	}
+	m.note(scale(mag, shift), 1-2*int64(negative), d)
+	m.near.changed++
+	return b + d
+}
