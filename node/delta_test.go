@@ -112,7 +112,8 @@ func TestBasesFor(t *testing.T) {
 	all := []heldFile{
 		held(1, "f32", "m.onnx", "a"), held(2, "f32", "m.onnx", "b"), held(2, "int8", "m.onnx", "c"),
 		held(2, "f32", "n.onnx", "d"), held(2, "f32", "vocab.txt", "e"), held(3, "f32", "m.onnx", "new"),
-		held(3, "int8", "m.onnx", "c"), {store.Release{Sequence: 4}, "f32", file("m.onnx", "tiny", 10)},
+		held(3, "int8", "m.onnx", "c"),
+		{store.Release{Sequence: 4}, "f32", file("m.onnx", "tiny", 10)},
 	}
 	var got []string
 	for _, h := range basesFor(file("m.onnx", "new", 1<<20), "f32", all) {
