@@ -315,7 +315,7 @@ func (p *planner) factors(ctx context.Context, i int, old, next align.Matrix) (d
 		if k == 0 && !ok {
 			continue
 		}
-		form, err := (&table{factors: f}).append(nil, &p.tables.coder)
+		form, err := (&table{factors: f}).marshal(&p.tables.coder)
 		if err != nil {
 			return found, false, err
 		}

@@ -23,7 +23,7 @@ type tables struct {
 // add sends a table and returns its number, or -1 if it is too large, or there
 // is no room for one that is to stay.
 func (t *tables) add(next *table) (int, error) {
-	payload, err := next.append(nil, &t.coder)
+	payload, err := next.marshal(&t.coder)
 	if err != nil || len(payload) > maxTableBytes {
 		return -1, err
 	}

@@ -60,25 +60,25 @@ func fits(list []*table, t *table) bool {
 	return n <= maxTablesMemory && len(list) < maxTables
 }
 
-// append appends the form in which a table travels: its kind, its sides, and
+// marshal returns the form in which a table travels: its kind, its sides, and
 // its bytes as package codec has them.
-func (t *table) append(to []byte, coder *codec.Coder) ([]byte, error) {
+func (t *table) marshal(coder *codec.Coder) ([]byte, error) {
 	switch {
 	case t.order != nil:
-		to = binary.AppendUvarint(append(to, tableOrder), uint64(len(t.order)))
+		to := binary.AppendUvarint([]byte{tableOrder}, uint64(len(t.order)))
 		c := mix.NewEncoder(nil)
 		if err := codeOrder(c, t.order); err != nil {
 			return nil, err
 		}
 		return append(to, c.Finish()...), nil
 	case t.factors != nil:
-		to = append(to, tableFactors)
+		to := []byte{tableFactors}
 		to = binary.AppendUvarint(to, uint64(t.factors.Rows))
 		to = binary.AppendUvarint(to, uint64(t.factors.Cols))
 		return appendPacked(to, t.factors.AppendBinary(nil), coder)
 	case t.conversion != nil:
 		k := t.conversion
-		to = append(to, tableConversion, byte(k.From), byte(k.To))
+		to := []byte{tableConversion, byte(k.From), byte(k.To)}
 		for _, n := range []int{k.Rows, k.Cols, k.Block} {
 			to = binary.AppendUvarint(to, uint64(n))
 		}
@@ -86,7 +86,7 @@ func (t *table) append(to []byte, coder *codec.Coder) ([]byte, error) {
 		t.binary = len(raw)
 		return appendPacked(to, raw, coder)
 	}
-	to = binary.AppendUvarint(append(to, tableGains), uint64(len(t.gains)))
+	to := binary.AppendUvarint([]byte{tableGains}, uint64(len(t.gains)))
 	raw := make([]byte, 0, 2*len(t.gains))
 	for _, g := range t.gains {
 		raw = binary.LittleEndian.AppendUint16(raw, uint16(g))

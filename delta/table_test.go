@@ -70,7 +70,7 @@ func TestTables(t *testing.T) {
 		"factors":    factors,
 	} {
 		t.Run(name, func(t *testing.T) {
-			data, err := want.append(nil, &coder)
+			data, err := want.marshal(&coder)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -78,7 +78,7 @@ func TestTables(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			again, err := got.append(nil, &coder)
+			again, err := got.marshal(&coder)
 			if err != nil || !bytes.Equal(again, data) {
 				t.Errorf("other bytes the second time: %v", err)
 			}
@@ -165,7 +165,7 @@ func FuzzTable(f *testing.F) {
 	var coder codec.Coder
 	conversion, _, _ := conversionTable(f, 4, 4)
 	for _, t := range []*table{conversion, {order: []uint32{1, 0}}, {gains: []int16{1, 2}}} {
-		data, err := t.append(nil, &coder)
+		data, err := t.marshal(&coder)
 		if err != nil {
 			f.Fatal(err)
 		}
@@ -179,7 +179,7 @@ func FuzzTable(f *testing.F) {
 			}
 			return
 		}
-		again, err := got.append(nil, &coder)
+		again, err := got.marshal(&coder)
 		if err != nil {
 			t.Fatal(err)
 		}
