@@ -40,6 +40,7 @@ type cli struct {
 	Wait      waitCmd      `cmd:"" help:"Wait until a release is here, verified and active." group:"Receive"`
 	Path      pathCmd      `cmd:"" help:"Show where a release's files lie." group:"Use"`
 	Infer     inferCmd     `cmd:"" help:"Run a model's active release." group:"Use"`
+	Diff      diffCmd      `cmd:"" help:"Show what an update changes and costs." group:"Compare"`
 	Delta     deltaCmd     `cmd:"" help:"Make one file from another and few bytes, without a mesh." group:"Compare"`
 	Verify    verifyCmd    `cmd:"" help:"Compare whole files with their manifests." group:"Keep in order"`
 	Fsck      fsckCmd      `cmd:"" help:"Check the store, chunk by chunk." group:"Keep in order"`

@@ -35,6 +35,9 @@ type env struct {
 // client returns a client of the node that runs in the home, or else opens the
 // home in this process.
 func (e *env) client() (*api.Client, error) {
+	if e.local != nil { // by an earlier call
+		return api.Local(e.local.Handler()), nil
+	}
 	for deadline := time.Now().Add(lockPatience); ; {
 		if c, ok := api.Dial(e, e.dir); ok {
 			return c, nil

@@ -30,6 +30,8 @@ func TestMain(m *testing.M) {
 //	address DIR VAR put the node's first address into the variable VAR
 //	flip FILE N     flip one bit of byte N of a file
 //	truncate FILE N cut a file down to N bytes
+//	model FILE BODY HEAD  write a small model; numbers tell its weights
+//	exits CODE COMMAND...  run a command that must end with this exit code
 func TestStories(t *testing.T) {
 	t.Parallel()
 	testscript.Run(t, testscript.Params{
@@ -63,6 +65,7 @@ func TestStories(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"up": up, "down": down, "address": address, "flip": flip, "truncate": truncate,
+			"model": model, "exits": exits,
 		},
 	})
 }

@@ -42,7 +42,7 @@ var mayImport = map[string][]string{
 	"runtime/onnx":            {"runtime", "runtime/onnx/ortlib"},
 	"node/api":                {"manifest", "runtime"},
 	"node":                    {"node/api", "gossip", "trust", "transfer", "store", "chunker", "codec", "delta", "manifest", "runtime", "internal/durable"},
-	"cmd/dunlin":              {"node", "node/api", "delta", "codec", "manifest", "runtime", "runtime/onnx", "store", "internal/durable"},
+	"cmd/dunlin":              {"node", "node/api", "delta", "codec", "chunker", "manifest", "runtime", "runtime/onnx", "store", "internal/durable"},
 	"testnet":                 {"node/api"},
 	"testnet/demo":            {"testnet", "node/api", "runtime", "internal/durable"},
 	"internal/durable":        {},
