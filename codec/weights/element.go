@@ -12,10 +12,15 @@ type format struct {
 	float    bool
 	mantissa int   // bits of it, floats only
 	exponent int64 // mask of the exponent's field, floats only
+
+	// In averages differences of more than most count as that, and lose as many
+	// bits as drop, so that they fit.
+	most uint64
+	drop int
 }
 
 func formatOf(c codec.Class) format {
-	f := format{width: c.Width()}
+	f := format{width: c.Width(), most: 1 << (averageBits - fraction - reach)}
 	switch c {
 	case codec.F16:
 		f.float, f.mantissa, f.exponent = true, 10, 0x1f
@@ -25,6 +30,9 @@ func formatOf(c codec.Class) format {
 		f.float, f.mantissa, f.exponent = true, 23, 0xff
 	case codec.F64:
 		f.float, f.mantissa, f.exponent = true, 52, 0x7ff
+		f.most, f.drop = f.most<<20, 20
+	case codec.I64:
+		f.most = 1 << (averageBits - fraction) // all have the same scale
 	}
 	return f
 }

@@ -10,8 +10,6 @@ import (
 // and which of those negative.
 type zeros struct{ zero, negative mix.Slot }
 
-const zerosLimit = 255
-
 func (z *zeros) init() { z.zero, z.negative = mix.NewSlot, mix.NewSlot }
 
 // code codes whether the ordered number v is a zero. sign is 0 for +0, which is
@@ -22,12 +20,12 @@ func (z *zeros) code(c *mix.Coder, v int64) (sign int64, is bool) {
 		bit = 1
 	}
 	bit = c.Code(bit, z.zero.P())
-	z.zero.Learn(bit, zerosLimit)
+	z.zero.Learn(bit, quickLimit)
 	if bit == 0 {
 		return 0, false
 	}
 	bit = c.Code(signBit(v), z.negative.P())
-	z.negative.Learn(bit, zerosLimit)
+	z.negative.Learn(bit, quickLimit)
 	return int64(bit), true
 }
 

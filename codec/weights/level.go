@@ -6,7 +6,8 @@ const (
 	fraction = 8  // bits behind the point of a magnitude in averages
 	reach    = 24 // exponents below the highest that averages tell apart
 
-	floatBits = 40 // of the magnitude in averages of a float with the highest exponent
+	averageBits = 60 // of the largest average: four fit a sum
+	floatBits   = 40 // of the magnitude in averages of a float with the highest exponent
 )
 
 // level returns the logarithm of x in quarter bits, about; 0 for 0.
@@ -39,8 +40,12 @@ func (f *format) shift(b int64, top int) int {
 }
 
 // scale returns a difference as it counts in averages.
-func scale(d uint64, shift int) uint64 {
-	return min(d, 1<<(60-fraction-reach)) << (fraction + shift)
+func (f *format) scale(d uint64, shift int) uint64 {
+	d = min(d, f.most)
+	if up := fraction + shift - f.drop; up >= 0 {
+		return d << up
+	}
+	return d >> (f.drop - fraction - shift)
 }
 
 // distance returns |v-b|, exact even where the difference wraps, as it does in
@@ -59,7 +64,12 @@ func (f *format) ofFloat(v int64, top int) (class int, mag uint64) {
 	e := int(f.magnitude(v) >> f.mantissa & f.exponent)
 	class = min(max(e-(top-lastClass), 0), lastClass)
 	frac := uint64(f.magnitude(v)) & (1<<f.mantissa - 1)
-	one := uint64(1)<<(floatBits/2) | frac<<(floatBits/2)>>f.mantissa
+	if f.mantissa > floatBits/2 {
+		frac >>= f.mantissa - floatBits/2
+	} else {
+		frac <<= floatBits/2 - f.mantissa
+	}
+	one := uint64(1)<<(floatBits/2) | frac
 	if d := max(top-e, 0); d < floatBits && e > 0 {
 		mag = one << (floatBits / 2) >> d
 	}

@@ -11,11 +11,12 @@ type Model struct {
 	format format
 	based  bool
 
-	search  search
-	signs   signs
-	digits  digits
-	pruning pruning
-	zeros   zeros
+	search   search
+	signs    signs
+	digits   digits
+	pruning  pruning
+	zeros    zeros
+	farthest farthest
 
 	// The array at hand.
 	params Params
@@ -36,6 +37,7 @@ func NewModel(class codec.Class, based bool) *Model {
 	m.digits.init()
 	m.pruning.init()
 	m.zeros.init()
+	m.farthest.init()
 	m.values, m.basis = make([]int64, piece), make([]int64, piece)
 	return m
 }

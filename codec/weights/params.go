@@ -90,7 +90,7 @@ func (p *Params) magnitude(f *format, v, b int64) uint64 {
 		_, mag := f.ofFloat(v, p.Top)
 		return mag
 	}
-	return scale(distance(v, b), f.shift(b, p.Top))
+	return f.scale(distance(v, b), f.shift(b, p.Top))
 }
 
 // Validate says whether the parameters are in range, and with which a [Model]

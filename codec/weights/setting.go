@@ -48,7 +48,7 @@ func (m *Model) set(base int) {
 func (m *Model) setDifference(b int64) (shift int) {
 	e, n, f := &m.at, &m.near, &m.format
 	shift = f.shift(b, m.params.Top)
-	m.set(4*(fraction+shift) - halfSpan)
+	m.set(4*(fraction+shift-f.drop) - halfSpan)
 	e.pattern = n.pattern()
 	switch {
 	case f.float:

@@ -2,7 +2,11 @@ package weights
 
 import "github.com/dunlin-mesh/dunlin/codec/mix"
 
-const slowLimit = 1000 // of slots whose bits hardly change their ways
+// Limits of slots: the longer their memory, the less bits may change their ways.
+const (
+	quickLimit = 255
+	slowLimit  = 1000
+)
 
 // signs code the signs of differences, and of floats without basis.
 type signs struct {
