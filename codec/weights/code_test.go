@@ -73,7 +73,7 @@ func roundTrip(t failer, class codec.Class, a *array) []byte {
 func drawArray(t *rapid.T, class codec.Class) array {
 	a := array{cols: rapid.SampledFrom([]int{0, 1, 2, 3, 7, 64, 1000, weights.MaxCols}).Draw(t, "cols")}
 	a.start = rapid.IntRange(0, max(a.cols, 1)-1).Draw(t, "start")
-	n := rapid.SampledFrom([]int{0, 1, 2, 5, 100, 5000}).Draw(t, "elements")
+	n := rapid.SampledFrom([]int{0, 1, 2, 5, 30, 100, 200, 300, 1000, 5000}).Draw(t, "elements")
 	s := source(rapid.Uint64Min(1).Draw(t, "seed"))
 	likely := rapid.IntRange(0, 3).Draw(t, "what elements are likely to be")
 	element := func() uint64 {
