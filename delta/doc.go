@@ -48,7 +48,7 @@
 // the header, and the kinds and lengths of records, must be in shortest form.
 //
 //	delta   = header record* end
-//	header  = "DL" version:byte old:uvarint grown:varint sketch:4 target:16
+//	header  = "DL" version:byte old:uvarint grown:varint sketch:3 target:12
 //	record  = kind:uvarint length:uvarint payload
 //	end     = 0x00
 //

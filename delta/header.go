@@ -20,8 +20,8 @@ const FormatVersion = 1
 const magic = "DL"
 
 const (
-	targetBytes = 16 // of the new file's sha256, kept in the header
-	sketchBytes = 4  // of the old file's sketch
+	targetBytes = 12 // of the new file's sha256, kept in the header
+	sketchBytes = 3  // of the old file's sketch
 )
 
 // header is what precedes the records of a delta.
