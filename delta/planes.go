@@ -155,6 +155,7 @@ func (f *frameCoder) decodeBlock(p, in []byte, segs []codec.Segment) ([]byte, er
 // bit.
 func subtract(diff, a, b []byte, width int, float bool) {
 	le := binary.LittleEndian
+	a, b = a[:len(diff)], b[:len(diff)]
 	switch width {
 	case 1:
 		for i := range diff {
@@ -163,21 +164,21 @@ func subtract(diff, a, b []byte, width int, float bool) {
 		}
 	case 2:
 		flip := flip[int16](float, 15)
-		for i := 0; i+1 < len(diff); i += 2 {
+		for i := 0; i <= len(diff)-2; i += 2 {
 			x, y := int16(le.Uint16(a[i:])), int16(le.Uint16(b[i:]))
 			d := (x ^ x>>15&flip) - (y ^ y>>15&flip)
 			le.PutUint16(diff[i:], uint16(d<<1^d>>15))
 		}
 	case 4:
 		flip := flip[int32](float, 31)
-		for i := 0; i+3 < len(diff); i += 4 {
+		for i := 0; i <= len(diff)-4; i += 4 {
 			x, y := int32(le.Uint32(a[i:])), int32(le.Uint32(b[i:]))
 			d := (x ^ x>>31&flip) - (y ^ y>>31&flip)
 			le.PutUint32(diff[i:], uint32(d<<1^d>>31))
 		}
 	case 8:
 		flip := flip[int64](float, 63)
-		for i := 0; i+7 < len(diff); i += 8 {
+		for i := 0; i <= len(diff)-8; i += 8 {
 			x, y := int64(le.Uint64(a[i:])), int64(le.Uint64(b[i:]))
 			d := (x ^ x>>63&flip) - (y ^ y>>63&flip)
 			le.PutUint64(diff[i:], uint64(d<<1^d>>63))
@@ -188,6 +189,7 @@ func subtract(diff, a, b []byte, width int, float bool) {
 // add is the inverse of subtract: diff becomes a.
 func add(diff, b []byte, width int, float bool) {
 	le := binary.LittleEndian
+	b = b[:len(diff)]
 	switch width {
 	case 1:
 		for i := range diff {
@@ -195,21 +197,21 @@ func add(diff, b []byte, width int, float bool) {
 		}
 	case 2:
 		flip := flip[int16](float, 15)
-		for i := 0; i+1 < len(diff); i += 2 {
+		for i := 0; i <= len(diff)-2; i += 2 {
 			u, y := le.Uint16(diff[i:]), int16(le.Uint16(b[i:]))
 			x := int16(u>>1^-(u&1)) + (y ^ y>>15&flip)
 			le.PutUint16(diff[i:], uint16(x^x>>15&flip))
 		}
 	case 4:
 		flip := flip[int32](float, 31)
-		for i := 0; i+3 < len(diff); i += 4 {
+		for i := 0; i <= len(diff)-4; i += 4 {
 			u, y := le.Uint32(diff[i:]), int32(le.Uint32(b[i:]))
 			x := int32(u>>1^-(u&1)) + (y ^ y>>31&flip)
 			le.PutUint32(diff[i:], uint32(x^x>>31&flip))
 		}
 	case 8:
 		flip := flip[int64](float, 63)
-		for i := 0; i+7 < len(diff); i += 8 {
+		for i := 0; i <= len(diff)-8; i += 8 {
 			u, y := le.Uint64(diff[i:]), int64(le.Uint64(b[i:]))
 			x := int64(u>>1^-(u&1)) + (y ^ y>>63&flip)
 			le.PutUint64(diff[i:], uint64(x^x>>63&flip))
