@@ -129,7 +129,8 @@ func removed(class codec.Class, exact []float64, rest []int8) {
 			continue
 		}
 		// The dropped bits, as a signed part of a unit: from a half they were
-		// rounded up. The order of negative numbers is reversed.
+		// rounded up, for half of the exact halves wrongly said. The order of
+		// negative numbers is reversed.
 		rest[j] = int8(b>>shift) ^ int8(int64(b)>>63)
 	}
 }

@@ -124,6 +124,9 @@ func TestRest(t *testing.T) {
 		up := float64(math.Nextafter32(f, math.MaxFloat32)) - float64(f)
 		down := float64(f) - float64(math.Nextafter32(f, -math.MaxFloat32))
 		want := (x - float64(f)) / max(up, down) * 256
+		if math.Abs(math.Abs(want)-128) < 1 || math.Abs(math.Abs(want)-64) < 1 {
+			return // half a step: which side it was rounded to is not told
+		}
 		if math.Abs(want-float64(rest[0])) > 1.01 && math.Abs(want*2-float64(rest[0])) > 2.01 {
 			t.Fatalf("rest of %v is %d, want %.2f", x, rest[0], want)
 		}
