@@ -34,7 +34,7 @@ func (n *Node) deltaConfig() *transfer.DeltaConfig {
 		most = int64(min(max(q/20, leastDeltaBytes), mostDeltaBytes))
 	}
 	return &transfer.DeltaConfig{
-		Dir: filepath.Join(n.dir, deltasName), MaxBytes: most, Format: delta.FormatVersion, Coder: deltaCoder{}, Open: n.openWhole,
+		Dir: filepath.Join(n.dir, deltasName), MaxBytes: most, Format: delta.FormatVersion, Coder: deltaCoder{filepath.Join(n.dir, deltasName)}, Open: n.openWhole,
 		Spare: n.spareBytes,
 	}
 }
@@ -50,10 +50,12 @@ func (n *Node) spareBytes() (int64, error) {
 
 // deltaCoder is package delta as transfer wants it. It leaves half of the
 // processors to the models that are served.
-type deltaCoder struct{}
+type deltaCoder struct {
+	temp string // where packed files are unpacked
+}
 
-func (deltaCoder) options(e codec.Effort, dtype manifest.DType) delta.Options {
-	return delta.Options{Effort: e, DType: dtype, Workers: max(goruntime.GOMAXPROCS(0)/2, 1)}
+func (c deltaCoder) options(e codec.Effort, dtype manifest.DType) delta.Options {
+	return delta.Options{Effort: e, DType: dtype, Workers: max(goruntime.GOMAXPROCS(0)/2, 1), Temp: c.temp}
 }
 
 func versionOf(f transfer.WholeFile) delta.Version {

@@ -31,7 +31,7 @@ type deltaEncodeCmd struct {
 // Help is the second part of `dunlin delta encode --help`.
 func (deltaEncodeCmd) Help() string {
 	return `Needs no node and no home. OLD and NEW are single files (for folders and releases see 'dunlin diff'). The same two
-files give the same delta on every machine. OUT appears whole or not at all; an input is never overwritten. Memory stays
+files give the same delta each time on machines of one architecture. OUT appears whole or not at all; an input is never overwritten. Memory stays
 under 128 MiB, whatever the size of the files; what packed files hold is unpacked to the folder of OUT, or to $TMPDIR.
 
 Examples:
