@@ -146,7 +146,7 @@ func TestTablesAdd(t *testing.T) {
 		t.Fatalf("%d tables stay, %d times forgotten", kept, forgot)
 	}
 	s.kept, s.stay = len(s.list), false
-	for range 3 * maxTables {
+	for range maxTables + maxTables/8 {
 		k, err := s.add(&table{gains: make([]int16, 1000)})
 		if err != nil || k < s.kept {
 			t.Fatalf("table %d: %v", k, err)
