@@ -30,7 +30,9 @@ func TestGolden(t *testing.T) {
 	long, other := words(5, 150_000), words(6, 60_000)
 	runs := []run{
 		{append(bytes.Clone(other[:10_000]), long[70_000:100_000]...), 70_000},
-		{noise(40_000), -1}, {other[5_000:15_000], 5}, {long[3:2000], 1},
+		{noise(40_000), -1},
+		{other[5_000:15_000], 5},
+		{long[3:2000], 1},
 	}
 	const want = 0x7f3c7527
 	if got := crc32.ChecksumIEEE(roundTrip(t, long, runs)); got != want {

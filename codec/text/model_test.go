@@ -33,10 +33,10 @@ func TestRoundTrip(t *testing.T) {
 func TestRandom(t *testing.T) {
 	random := rand.NewChaCha8([32]byte{1})
 	old := make([]byte, 100_000)
-	random.Read(old)
+	_, _ = random.Read(old)
 	for _, n := range []int{0, 1, 100, 10_000, 300_000} {
 		b := make([]byte, n)
-		random.Read(b)
+		_, _ = random.Read(b)
 		got := len(roundTrip(t, old, []run{{b, 0}}))
 		t.Logf("%d random bytes: %d", n, got)
 		if most := n + n/2000 + 8; got > most {
@@ -66,7 +66,7 @@ func TestSmallChange(t *testing.T) {
 
 func noise(n int) []byte {
 	b := make([]byte, n)
-	rand.NewChaCha8([32]byte{7}).Read(b)
+	_, _ = rand.NewChaCha8([32]byte{7}).Read(b)
 	return b
 }
 

@@ -60,7 +60,7 @@ func (f Factors) BestOrder(ctx context.Context, old, next Matrix) (Factors, floa
 		return Factors{}, 0, err
 	}
 	best, least := f, math.Inf(1)
-	for order := Float64; order < orders; order++ {
+	for order := range orders {
 		f.Order = order
 		bits, err := f.residual(ctx, &old, &next, spread(f.Rows, 64))
 		if err != nil {

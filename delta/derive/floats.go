@@ -15,10 +15,10 @@ import (
 func widenF16(h uint16) float32 {
 	sign := uint32(h&0x8000) << 16
 	exponent, mantissa := uint32(h>>10)&31, uint32(h&0x3ff)
-	switch {
-	case exponent == 31:
+	switch exponent {
+	case 31:
 		return math.Float32frombits(sign | 0x7f800000 | mantissa<<13)
-	case exponent == 0: // zero or subnormal: mantissa·2^-24, exact
+	case 0: // zero or subnormal: mantissa·2^-24, exact
 		f := math.Float32bits(float32(mantissa) * (1.0 / (1 << 24)))
 		return math.Float32frombits(f | sign)
 	}

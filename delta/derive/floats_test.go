@@ -46,7 +46,7 @@ func TestEveryF16(t *testing.T) {
 // Between each two neighbouring binary16 the halfway point goes to the even
 // one, and what is next to it to the nearer one.
 func TestNarrowF16RoundsToNearestEven(t *testing.T) {
-	for h := uint16(0); h < 0x7bff; h++ {
+	for h := range uint16(0x7bff) {
 		a, b := float64(widenF16(h)), float64(widenF16(h+1))
 		middle := float32((a + b) / 2)
 		even := h + h&1

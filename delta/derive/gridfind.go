@@ -189,7 +189,7 @@ func (s *sample) choose(c *Conversion, unsigned bool, low, high int32) (choice, 
 		modes = append(modes, zeroMode{fixed: 128})
 	}
 	best, plain := choice{cost: math.Inf(1)}, s.plain()
-	var inAll, inRows = math.Inf(1), math.Inf(1)
+	inAll, inRows := math.Inf(1), math.Inf(1)
 	elements := float64(c.Rows) * float64(c.width())
 	for _, a := range []axis{whole, byRow, byColumn} {
 		for _, zero := range modes {

@@ -66,7 +66,7 @@ func (c *Conversion) ruleMisses(ctx context.Context, old, next *Matrix, rules []
 func rulesFor(low, high int32, unsigned bool) []grid {
 	var all []grid
 	add := func(g grid) {
-		for f := product64; f < forms; f++ {
+		for f := range forms {
 			g.form = f
 			g.away = false
 			all = append(all, g)

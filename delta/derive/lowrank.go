@@ -62,14 +62,14 @@ func (u *update) factor(ctx context.Context, maxRank int) (Factors, bool, error)
 	return m.quantise(ctx)
 }
 
-// each visits rows first, first+step … with the differences of the columns
+// each visits rows 0, step, 2·step … with the differences of the columns
 // from..to and the unit in the last place of each new element; an element that
 // is not finite has difference and unit 0.
-func (u *update) each(ctx context.Context, first, step, from, to int, visit func(i int, d, unit []float64)) error {
+func (u *update) each(ctx context.Context, step, from, to int, visit func(i int, d, unit []float64)) error {
 	n := to - from
 	d, unit, next := make([]float64, n), make([]float64, n), make([]float64, n)
 	least, mantissa := precision(u.class)
-	return eachRow(ctx, u.old, u.next, first, step, from, to, func(i int, a, b []byte) error {
+	return eachRow(ctx, u.old, u.next, 0, step, from, to, func(i int, a, b []byte) error {
 		loadFloats(u.class, a, d)
 		loadFloats(u.class, b, next)
 		for j, y := range next {
@@ -105,7 +105,7 @@ func (u *update) probe(ctx context.Context, maxRank int) (int, error) {
 	var sample [][]float64
 	var noise float64
 	n := 0
-	err := u.each(ctx, 0, step, 0, u.cols, func(_ int, d, unit []float64) {
+	err := u.each(ctx, step, 0, u.cols, func(_ int, d, unit []float64) {
 		row := make([]float64, 0, cols)
 		for at := 0; at+run <= cols; at += run {
 			from := at * (u.cols - run) / max(1, cols-run)

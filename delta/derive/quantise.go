@@ -26,7 +26,7 @@ func (m *model) quantise(ctx context.Context) (Factors, bool, error) {
 		return Factors{}, false, err
 	}
 	best, bits := Factors{}, math.Inf(1)
-	for half := 0; half < 40; half++ { // downhill from coarse to fine by half bits
+	for half := range 40 { // downhill from coarse to fine by half bits
 		f := m.rounded(math.Exp2(-float64(half) / 2))
 		if f.Validate() != nil {
 			break

@@ -49,7 +49,7 @@ func (s system) add(weight, d float64, v []float64) {
 // products, which joins the rounding noise.
 func (m *model) solveU(ctx context.Context, slack float64) error {
 	s := system{make([]float64, m.rank*(m.rank+1)/2), make([]float64, m.rank)}
-	return m.each(ctx, 0, 1, 0, m.cols, func(i int, d, unit []float64) {
+	return m.each(ctx, 1, 0, m.cols, func(i int, d, unit []float64) {
 		clear(s.a)
 		clear(s.b)
 		for j, x := range unit {
@@ -75,7 +75,7 @@ func (m *model) solveV(ctx context.Context, slack float64) error {
 		to := min(from+strip, m.cols)
 		clear(a)
 		clear(b)
-		err := m.each(ctx, 0, 1, from, to, func(i int, d, unit []float64) {
+		err := m.each(ctx, 1, from, to, func(i int, d, unit []float64) {
 			row := m.u[i*m.rank:][:m.rank]
 			for j, x := range unit {
 				if x > 0 {

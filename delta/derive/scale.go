@@ -42,7 +42,7 @@ func (f *Factors) Scales(ctx context.Context, old, next Matrix) (scales []float3
 	g := Factors{Rank: f.Rank, Rows: f.Rows, Cols: f.Cols, U: f.U, V: f.V, Scale: 1}
 	var all, exact squares
 	var sums [tile]float64
-	err = u.each(ctx, 0, spread(f.Rows, 64), 0, f.Cols, func(i int, d, unit []float64) {
+	err = u.each(ctx, spread(f.Rows, 64), 0, f.Cols, func(i int, d, unit []float64) {
 		for from := 0; from < f.Cols; from += tile {
 			part := sums[:min(tile, f.Cols-from)]
 			g.update(g.U[i*g.Rank:(i+1)*g.Rank], from, part)

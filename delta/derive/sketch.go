@@ -22,7 +22,7 @@ func (u *update) rangeOf(ctx context.Context, p, maxRank int) (*model, bool, err
 	colNoise := make([]float64, u.cols)
 	rowNoise, total := 0.0, 0.0
 	random := uint64(0x9e3779b97f4a7c15)
-	err := u.each(ctx, 0, 1, 0, u.cols, func(_ int, d, unit []float64) {
+	err := u.each(ctx, 1, 0, u.cols, func(_ int, d, unit []float64) {
 		for k := range sketch {
 			sign := 1.0
 			if random = splitmix(random); random>>63 != 0 {
@@ -43,7 +43,7 @@ func (u *update) rangeOf(ctx context.Context, p, maxRank int) (*model, bool, err
 	}
 	orthonormalise(sketch)
 	image := vectors(p, u.rows) // D·sketchᵀ
-	err = u.each(ctx, 0, 1, 0, u.cols, func(i int, d, _ []float64) {
+	err = u.each(ctx, 1, 0, u.cols, func(i int, d, _ []float64) {
 		for k := range sketch {
 			image[k][i] = dot(d, sketch[k])
 		}
