@@ -3,7 +3,6 @@ package weights_test
 import (
 	"bytes"
 	"encoding/binary"
-	"math"
 	"testing"
 
 	"github.com/dunlin-mesh/dunlin/codec"
@@ -177,7 +176,7 @@ func TestFarthest(t *testing.T) {
 	a := array{cols: 4}
 	for i := range 100 {
 		a.old = binary.LittleEndian.AppendUint64(a.old, uint64(i))
-		a.next = binary.LittleEndian.AppendUint64(a.next, uint64(math.MinInt64+i+i%3-1))
+		a.next = binary.LittleEndian.AppendUint64(a.next, uint64(i+i%3-1)+1<<63)
 	}
 	if n := len(roundTrip(t, codec.I64, &a)); n > 100 {
 		t.Errorf("100 differences of 2^63 and beside take %d bytes", n)
