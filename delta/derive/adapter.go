@@ -39,7 +39,7 @@ func adapterClass(c codec.Class) bool { return floating(c) && c.Width() <= 4 }
 // lets numbers be coded as integers.
 func numbers(ctx context.Context, m *Matrix) ([]float64, error) {
 	all := make([]float64, m.Rows*width(m))
-	err := eachRow(ctx, m, m, 0, 1, 0, width(m), func(i int, row, _ []byte) error {
+	err := eachRow(ctx, m, m, 1, 0, width(m), func(i int, row, _ []byte) error {
 		to := all[i*width(m) : (i+1)*width(m)]
 		loadFloats(m.Class, row, to)
 		for j, x := range to {

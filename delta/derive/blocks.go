@@ -50,7 +50,7 @@ func (c *Conversion) findBlocks(ctx context.Context, old, next *Matrix) (bool, e
 	}
 	basis := make([]byte, width(next))
 	same, all := 0, 0
-	err := eachRow(ctx, old, next, 0, spread(c.Rows, max(1, 1<<16/c.width())), 0, c.width(), func(_ int, a, b []byte) error {
+	err := eachRow(ctx, old, next, spread(c.Rows, max(1, 1<<16/c.width())), 0, c.width(), func(_ int, a, b []byte) error {
 		c.blockRow(a, basis)
 		for i, x := range basis {
 			if x == b[i] {

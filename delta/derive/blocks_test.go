@@ -81,7 +81,7 @@ func TestFindBlocks(t *testing.T) {
 			c := Conversion{Kind: kind, From: from, To: codec.Other, Rows: 40, Cols: 128, Block: 1}
 			var all []byte
 			basis := make([]byte, c.basisBytes())
-			if err := eachRow(t.Context(), &old, &old, 0, 1, 0, 128, func(i int, a, _ []byte) error {
+			if err := eachRow(t.Context(), &old, &old, 1, 0, 128, func(i int, a, _ []byte) error {
 				c.Row(i, a, basis)
 				all = append(all, basis...)
 				return nil

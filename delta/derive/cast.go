@@ -61,7 +61,7 @@ func (c *Conversion) findCast(ctx context.Context, old, next *Matrix) (bool, err
 	basis := make([]byte, n*c.To.Width())
 	var cost [2]float64 // bits of Cast, of Truncate
 	unrelated := 0.0
-	err := eachRow(ctx, old, next, 0, spread(c.Rows, sampleRows), 0, n, func(_ int, a, b []byte) error {
+	err := eachRow(ctx, old, next, spread(c.Rows, sampleRows), 0, n, func(_ int, a, b []byte) error {
 		castRow(c.From, c.To, a, basis, nil)
 		cost[0] += differenceBits(c.To, b, basis)
 		w := c.To.Width()

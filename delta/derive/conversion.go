@@ -127,7 +127,7 @@ func (c *Conversion) ResidualBits(ctx context.Context, old, next Matrix) (float6
 	if _, blocks := blockOf(c.Kind); blocks {
 		rest = nil
 	}
-	err := eachRow(ctx, &old, &next, 0, 1, 0, width(&old), func(i int, a, b []byte) error {
+	err := eachRow(ctx, &old, &next, 1, 0, width(&old), func(i int, a, b []byte) error {
 		c.RowRest(i, a, basis, rest)
 		t.row(c.To, b, basis, rest)
 		return nil

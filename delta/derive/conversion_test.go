@@ -216,7 +216,7 @@ func TestQuantizersOfRealModel(t *testing.T) {
 func missed(t *testing.T, c *Conversion, old, next Matrix) (n int) {
 	t.Helper()
 	basis := make([]byte, c.basisBytes())
-	err := eachRow(t.Context(), &old, &next, 0, 1, 0, width(&old), func(i int, a, b []byte) error {
+	err := eachRow(t.Context(), &old, &next, 1, 0, width(&old), func(i int, a, b []byte) error {
 		c.Row(i, a, basis)
 		for j := range width(&next) {
 			if ordered(c.To, basis, j) != ordered(c.To, b, j) {

@@ -131,7 +131,7 @@ func (h *histogram) limits(unsigned bool) (low, high int32) {
 func (c *Conversion) pairs(ctx context.Context, old, next *Matrix, unsigned bool, step, n int) rows {
 	w, q := make([]float64, n), make([]int32, n)
 	return func(visit func(i int, w []float64, q []int32)) error {
-		return eachRow(ctx, old, next, 0, step, 0, n, func(i int, a, b []byte) error {
+		return eachRow(ctx, old, next, step, 0, n, func(i int, a, b []byte) error {
 			loadFloats(c.From, a, w)
 			loadIntegers(c.To, unsigned, b, q)
 			for j, x := range w {

@@ -43,7 +43,7 @@ func (c *Conversion) ruleMisses(ctx context.Context, old, next *Matrix, rules []
 	misses = make([]int, len(rules))
 	basis := make([]byte, c.basisBytes())
 	try := *c
-	err = eachRow(ctx, old, next, 0, step, 0, c.width(), func(i int, a, b []byte) error {
+	err = eachRow(ctx, old, next, step, 0, c.width(), func(i int, a, b []byte) error {
 		all += c.width()
 		for r := range rules {
 			try.grid = rules[r]

@@ -69,7 +69,7 @@ func (u *update) each(ctx context.Context, step, from, to int, visit func(i int,
 	n := to - from
 	d, unit, next := make([]float64, n), make([]float64, n), make([]float64, n)
 	least, mantissa := precision(u.class)
-	return eachRow(ctx, u.old, u.next, 0, step, from, to, func(i int, a, b []byte) error {
+	return eachRow(ctx, u.old, u.next, step, from, to, func(i int, a, b []byte) error {
 		loadFloats(u.class, a, d)
 		loadFloats(u.class, b, next)
 		for j, y := range next {

@@ -28,17 +28,17 @@ func usable(m *Matrix) bool {
 // batchBytes is how much of each matrix is read at once.
 const batchBytes = 256 << 10
 
-// eachRow calls visit with the elements [from,to) of rows first, first+step …
+// eachRow calls visit with the elements [from,to) of rows 0, step, 2·step …
 // of both matrices, in order. The slices are valid during the call. It stops at
 // the first error, of reading, of ctx or of visit.
-func eachRow(ctx context.Context, a, b *Matrix, first, step, from, to int, visit func(i int, rowA, rowB []byte) error) error {
+func eachRow(ctx context.Context, a, b *Matrix, step, from, to int, visit func(i int, rowA, rowB []byte) error) error {
 	ra, rb := reader{m: a, from: from, to: to}, reader{m: b, from: from, to: to}
 	if width(a) != width(b) { // block types: whole rows of another length
 		rb.to = width(b)
 	}
 	ra.init(step)
 	rb.init(step)
-	for i := first; i < a.Rows; i += step {
+	for i := 0; i < a.Rows; i += step {
 		if err := ctx.Err(); err != nil {
 			return err
 		}

@@ -48,7 +48,7 @@ func (m *model) quantise(ctx context.Context) (Factors, bool, error) {
 // directBits estimates the bits of the ordered differences of new and old.
 func (m *model) directBits(ctx context.Context, step int) (float64, error) {
 	var t tally
-	err := eachRow(ctx, m.old, m.next, 0, step, 0, m.cols, func(_ int, a, b []byte) error {
+	err := eachRow(ctx, m.old, m.next, step, 0, m.cols, func(_ int, a, b []byte) error {
 		t.row(m.class, b, a, nil)
 		return nil
 	})

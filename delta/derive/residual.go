@@ -29,7 +29,7 @@ func (f *Factors) fits(old, next *Matrix) error {
 func (f *Factors) residual(ctx context.Context, old, next *Matrix, step int) (float64, error) {
 	var t tally
 	basis, rest := make([]byte, rowBytes(old)), make([]int8, f.Cols)
-	err := eachRow(ctx, old, next, 0, step, 0, f.Cols, func(i int, a, b []byte) error {
+	err := eachRow(ctx, old, next, step, 0, f.Cols, func(i int, a, b []byte) error {
 		f.AddRowRest(i, old.Class, a, basis, rest)
 		t.row(old.Class, b, basis, rest)
 		return nil
