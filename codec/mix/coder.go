@@ -45,25 +45,27 @@ func (c *Coder) Decodes() bool { return c.decodes }
 // Code codes a bit whose probability of being 1 is p in 65536, 1 to 65535. It
 // returns the bit: when encoding the one given, when decoding the one read.
 func (c *Coder) Code(bit int, p uint32) int {
-	mid := c.low + (c.high-c.low)>>16*uint64(p)
+	low, high := c.low, c.high
+	mid := low + (high-low)>>16*uint64(p)
 	if c.decodes {
 		bit = 0
 		if c.window <= mid {
 			bit = 1
 		}
 	}
-	if bit != 0 {
-		c.high = mid
-	} else {
-		c.low = mid + 1
-	}
+	// A choice without a branch, which could not be foretold: a 1 takes the
+	// interval up to mid, a 0 that above.
+	one := -uint64(bit & 1)
+	high ^= (high ^ mid) & one
+	low += (mid + 1 - low) &^ one
+	c.low, c.high = low, high
 	for (c.low^c.high)>>56 == 0 {
 		c.shift()
 	}
 	if c.high-c.low < minRange {
 		c.settle()
 	}
-	return bit
+	return bit & 1
 }
 
 // settle gives up the smaller part of an interval that has become narrow

@@ -17,8 +17,15 @@
 //		slots[i].Learn(bit, limit)
 //	}
 //
-// The same code encodes and decodes, because [Coder.Code] returns the bit that
-// it coded in either direction: what cannot differ cannot disagree.
+// [Mixer4] and [Mixer8] do all of that for one bit in one call. The same code
+// encodes and decodes, because [Coder.Code] returns the bit that it coded in
+// either direction: what cannot differ cannot disagree.
+//
+// # Words
+//
+// A probability is that of a 1, in 65536. A logit is ln(p/(1-p)) in 256ths:
+// [Stretch] leads there and [Squash] back. A slot is the probability in one
+// context and how sure it is. A set is the weights of a mixer in one situation.
 //
 // # Sources
 //
@@ -32,5 +39,11 @@
 // Integers only, tables included: equal calls give equal bytes on every
 // architecture. A decoder fed with anything returns bits for ever and reads
 // zeros past the end; the caller bounds how many it asks for and looks at
-// [Coder.Err]. Nothing here is safe for concurrent use.
+// [Coder.Err]. Coding costs under 0.1 % more than the probabilities say. Nothing
+// here is safe for concurrent use.
+//
+// # Not promised
+//
+// Coded bits do not say where they end, nor whether they are intact. Sets and
+// slots out of range panic: they are the model's own, never the input's.
 package mix

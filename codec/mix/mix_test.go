@@ -189,3 +189,49 @@ func BenchmarkBit(b *testing.B) {
 		}
 	}
 }
+
+// Mixers of four and eight slots code what a Mixer of as many inputs does.
+func TestFixedMixers(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		const sets, rate, limit = 3, 6, 100
+		inputs := rapid.SampledFrom([]int{4, 8}).Draw(t, "inputs")
+		first := rapid.Int32Range(0, 1<<16).Draw(t, "first")
+		seed := rapid.Uint64().Draw(t, "seed")
+		var coded [2][]byte
+		for fixed := range coded {
+			random := rand.New(rand.NewPCG(seed, 1))
+			var slots [64]mix.Slot
+			mix.Fill(slots[:])
+			enc := mix.NewEncoder(nil)
+			mixer := mix.NewMixer(inputs, sets, first, rate)
+			four, eight := mix.NewMixer4(sets, first, rate), mix.NewMixer8(sets, first, rate)
+			for range 500 {
+				var at [8]*mix.Slot
+				for i := range at {
+					at[i] = &slots[i*8+random.IntN(8)]
+				}
+				set, bit := random.IntN(sets), random.IntN(8)/7
+				switch {
+				case fixed == 1 && inputs == 4:
+					four.Code(enc, set, (*[4]*mix.Slot)(at[:]), bit, limit)
+				case fixed == 1:
+					eight.Code(enc, set, &at, bit, limit)
+				default:
+					in := make([]int32, inputs)
+					for i := range in {
+						in[i] = mix.Stretch(at[i].P())
+					}
+					enc.Code(bit, mixer.Mix(set, in))
+					mixer.Learn(bit)
+					for _, s := range at[:inputs] {
+						s.Learn(bit, limit)
+					}
+				}
+			}
+			coded[fixed] = enc.Finish()
+		}
+		if !bytes.Equal(coded[0], coded[1]) {
+			t.Fatal("coded bits differ")
+		}
+	})
+}

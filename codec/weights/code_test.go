@@ -242,6 +242,28 @@ func (a *array) runs(class codec.Class, lengths []int, do func(old []byte, rest 
 	}
 }
 
+// Hints may come for some runs of an array and not for others.
+func TestSomeHints(t *testing.T) {
+	for _, class := range allClasses {
+		a := makeArray(class, kindRest, 3000)
+		p, half := a.params(class), 1500*class.Width()
+		code := func(c *mix.Coder, data []byte) {
+			m := a.model(class)
+			m.Begin(p, a.start)
+			m.Code(c, a.old[:half], a.rest[:1500], data[:half])
+			m.Code(c, a.old[half:], nil, data[half:])
+		}
+		enc := mix.NewEncoder(nil)
+		code(enc, a.next)
+		some := enc.Finish()
+		out := make([]byte, len(a.next))
+		code(mix.NewDecoder(some), out)
+		if !bytes.Equal(out, a.next) {
+			t.Errorf("%s does not come back", classNames[class])
+		}
+	}
+}
+
 func TestValidate(t *testing.T) {
 	if err := (weights.Params{Top: 0x7ff, Level: 259, Cols: weights.MaxCols, Period: weights.MaxPeriod}).Validate(); err != nil {
 		t.Error(err)

@@ -36,6 +36,14 @@ func TestGolden(t *testing.T) {
 			a.encode(m, enc, a.params(class))
 		}
 		note(class, "series", enc.Finish())
+		// Hints for a half.
+		a := makeArray(class, kindRest, 3000)
+		enc, m = mix.NewEncoder(nil), a.model(class)
+		m.Begin(a.params(class), a.start)
+		half := 1500 * class.Width()
+		m.Code(enc, a.old[:half], a.rest[:1500], a.next[:half])
+		m.Code(enc, a.old[half:], nil, a.next[half:])
+		note(class, "hints", enc.Finish())
 	}
 	path := filepath.Join("testdata", "golden.txt")
 	if os.Getenv("DUNLIN_GOLDEN") == "write" {

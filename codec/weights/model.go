@@ -29,7 +29,7 @@ type Model struct {
 
 // NewModel returns a model for arrays of a class, which is not [codec.Other].
 // One that is based codes differences: from a basis, or those of integers from
-// what a period foretells. It takes about 1 MiB.
+// what a period foretells. It takes about 0.5 MiB.
 func NewModel(class codec.Class, based bool) *Model {
 	m := &Model{format: formatOf(class), based: based}
 	m.search.init()
@@ -61,8 +61,9 @@ func (m *Model) Begin(p Params, start int) {
 // Code codes the next run of whole elements of the array that began last: an
 // encoder reads data, a decoder fills it. basis has the length of data or is
 // nil, for zeros. rest, if not nil, says for each element what rounding took
-// from its basis, in 256ths of a step. How an array is cut into runs makes no
-// difference to what is coded.
+// from its basis, in 256ths of a step; both ends must have the same. How an array
+// is cut into runs makes no difference to what is coded. Bytes of no whole
+// element at the end are left alone.
 func (m *Model) Code(c *mix.Coder, basis []byte, rest []int8, data []byte) {
 	w := m.format.width
 	for len(data) >= w {
@@ -92,6 +93,7 @@ func (m *Model) Code(c *mix.Coder, basis []byte, rest []int8, data []byte) {
 // run codes the elements v with the basis b.
 func (m *Model) run(c *mix.Coder, v, b []int64, rest []int8) {
 	periodic := m.params.Period > 0
+	m.at.rest = 0
 	for i := range v {
 		if rest != nil {
 			m.at.rest = restStep(rest[i])
