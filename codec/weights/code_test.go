@@ -171,6 +171,23 @@ func TestExtremes(t *testing.T) {
 	}
 }
 
+// Differences of 64-bit numbers wrap, and -2^63 is its own opposite.
+func TestWraps(t *testing.T) {
+	le := binary.LittleEndian
+	values := []uint64{0, 1, 1 << 63, 1<<63 - 1, 1<<63 + 1, 1<<64 - 1, 1 << 62, 3 << 62}
+	for _, class := range []codec.Class{codec.I64, codec.F64} {
+		a := array{cols: len(values)}
+		for _, b := range values {
+			for _, v := range values {
+				a.old, a.next = le.AppendUint64(a.old, b), le.AppendUint64(a.next, v)
+			}
+		}
+		roundTrip(t, class, &a)
+		a.old = nil
+		roundTrip(t, class, &a)
+	}
+}
+
 // The farthest two 64-bit elements can be apart is one more than fits a class.
 func TestFarthest(t *testing.T) {
 	a := array{cols: 4}

@@ -58,7 +58,7 @@
 // element, so that they foretell the differences of small elements from those
 // of large ones.
 //
-// An array with a period is foretold by a normalized least-mean-squares filter
+// An array with a period is foretold by a normalised least-mean-squares filter
 // (B. Widrow and M. Hoff, "Adaptive switching circuits", 1960) of the elements
 // one to four periods back, above and to the left. What it foretells is the
 // basis of integers, and a context of floats.

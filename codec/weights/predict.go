@@ -1,6 +1,9 @@
 package weights
 
-import "math/bits"
+import (
+	"math/bits"
+	"slices"
+)
 
 const (
 	maxTaps    = 10
@@ -17,7 +20,7 @@ const (
 // predictor foretells the numbers of an array from those before: the last two,
 // those above, and those one to four periods back. Arrays have periods where a
 // network sees the same thing several times, as a chess network does for each
-// place of a king. It is a normalized least-mean-squares filter (B. Widrow and
+// place of a king. It is a normalised least-mean-squares filter (B. Widrow and
 // M. Hoff, "Adaptive switching circuits", 1960; M. Bellanger, "Adaptive Digital
 // Filters", section 4) in integers.
 type predictor struct {
@@ -54,10 +57,8 @@ func (p *predictor) begin(cols, period int) {
 
 // tap listens to the number lag elements before, unless one does already.
 func (p *predictor) tap(lag int, weight int64) {
-	for _, l := range p.lags[:p.taps] {
-		if l == lag {
-			return
-		}
+	if slices.Contains(p.lags[:p.taps], lag) {
+		return
 	}
 	p.lags[p.taps], p.weights[p.taps] = lag, weight
 	p.taps++
