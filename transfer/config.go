@@ -19,6 +19,10 @@ type Config struct {
 	// Link is the class of this node's links to peers that are not on the same
 	// machine or subnet; default WAN. Those that are count as LAN.
 	Link Link
+	// Site, if set, says who is near and whose turn it is to fetch from outside.
+	// Without, peers on this machine or subnet are near, and it is always this
+	// node's turn.
+	Site Site
 	// MaxSessions bounds the sessions served at once, 1 to 4096; default 64. A
 	// peer beyond it hears "busy".
 	MaxSessions int
