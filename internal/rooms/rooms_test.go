@@ -44,6 +44,7 @@ var mayImport = map[string][]string{
 	"node":                    {"node/api", "gossip", "trust", "transfer", "store", "chunker", "codec", "delta", "manifest", "runtime", "internal/durable"},
 	"cmd/dunlin":              {"node", "node/api", "delta", "codec", "chunker", "manifest", "runtime", "runtime/onnx", "store", "internal/durable"},
 	"testnet":                 {"node/api"},
+	"testnet/lab":             {},
 	"testnet/demo":            {"testnet", "node/api", "runtime", "internal/durable"},
 	"internal/durable":        {},
 	"internal/raced":          {},
