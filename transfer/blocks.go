@@ -103,7 +103,7 @@ type gatherer struct {
 }
 
 func newGatherer(t *Transfer) *gatherer {
-	return &gatherer{t: t, scout: newScout(t, ProtocolID), open: map[peer.ID]*blockSession{}}
+	return &gatherer{t: t, scout: newScout(t, ProtocolID, Use{Kind: UseBlocks}), open: map[peer.ID]*blockSession{}}
 }
 
 func (g *gatherer) close() {

@@ -61,7 +61,7 @@ func (s *blockSession) open(ctx context.Context) error {
 	if s.conn != nil {
 		return nil
 	}
-	stream, err := s.t.openStream(ctx, s.id, ProtocolID)
+	stream, err := s.t.openStream(ctx, s.id, ProtocolID, Use{Kind: UseBlocks})
 	if err != nil {
 		return err
 	}

@@ -23,6 +23,10 @@ type Config struct {
 	// Without, peers on this machine or subnet are near, and it is always this
 	// node's turn.
 	Site Site
+	// Paths, if set, knows the operator's links: their classes, rates, budgets and
+	// schedules. Without, every connection outside of the site is on a link of
+	// the class Link, without bounds.
+	Paths Paths
 	// MaxSessions bounds the sessions served at once, 1 to 4096; default 64. A
 	// peer beyond it hears "busy".
 	MaxSessions int

@@ -145,10 +145,10 @@ func (r *deltaRun) approach(ctx context.Context, suitors map[peer.ID]*suitor, mi
 // garage: it never stands against a delta, and only where very much is missing
 // is the fast coder the one to begin with.
 func (r *deltaRun) effort(id peer.ID, l Link, missing uint64) codec.Effort {
-	if rate, ok := r.rates[id]; ok {
+	if rate, ok := r.rates[id]; ok && !r.t.metered(id) {
 		return deltaEffort(l, rate, missing)
 	}
-	if missing < switchFast {
+	if missing < switchFast || r.t.metered(id) {
 		return codec.Strong
 	}
 	rate, _ := r.t.peers.speed(id)
@@ -167,7 +167,7 @@ func (r *deltaRun) ask(ctx context.Context, id peer.ID, e codec.Effort, p *part,
 			return false
 		}
 	}
-	s, err := r.t.openDelta(ctx, id)
+	s, err := r.t.openDelta(ctx, id, r.scout.use)
 	if err != nil {
 		tell(heard{err: err})
 		return
@@ -357,7 +357,7 @@ func (r *deltaRun) mute(suitors map[peer.ID]*suitor) (n int) {
 // asked.
 func (r *deltaRun) approached(suitors map[peer.ID]*suitor) bool {
 	return !slices.ContainsFunc(r.t.cfg.Host.Network().Peers(), func(id peer.ID) bool {
-		return suitors[id] == nil && r.scout.speaks(id) && r.t.peers.pausedUntil(id).IsZero()
+		return suitors[id] == nil && r.scout.speaks(id) && r.t.peers.pausedUntil(id).IsZero() && !r.t.closedTo(id, r.scout.use)
 	})
 }
 
@@ -370,17 +370,6 @@ func (t *Transfer) speaksTransfer(id peer.ID) bool {
 // connected says whether there is a connection to the peer.
 func (t *Transfer) connected(id peer.ID) bool { return len(t.cfg.Host.Network().ConnsToPeer(id)) > 0 }
 
-// linkTo returns the class of the cheapest connection to a peer.
-func (t *Transfer) linkTo(id peer.ID) Link {
-	best := t.cfg.Link
-	for _, c := range t.cfg.Host.Network().ConnsToPeer(id) {
-		if l := t.linkOf(c); l.rank() < best.rank() {
-			best = l
-		}
-	}
-	return best
-}
-
 // deltaSession is the client's end of a delta session. One goroutine uses it
 // at a time.
 type deltaSession struct {
@@ -390,8 +379,8 @@ type deltaSession struct {
 	conn *conn
 }
 
-func (t *Transfer) openDelta(ctx context.Context, id peer.ID) (*deltaSession, error) {
-	stream, err := t.openStream(ctx, id, DeltaProtocolID)
+func (t *Transfer) openDelta(ctx context.Context, id peer.ID, use Use) (*deltaSession, error) {
+	stream, err := t.openStream(ctx, id, DeltaProtocolID, use)
 	if err != nil {
 		return nil, err
 	}

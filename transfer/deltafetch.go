@@ -122,7 +122,7 @@ func (t *Transfer) delta(ctx context.Context, job DeltaJob) (DeltaResult, error)
 	if err != nil {
 		return DeltaResult{}, manifestError(err)
 	}
-	r := &deltaRun{t: t, job: job, id: job.File.ID(), chunks: c.chunks, scout: newScout(t, DeltaProtocolID), rates: map[peer.ID]float64{}}
+	r := &deltaRun{t: t, job: job, id: job.File.ID(), chunks: c.chunks, scout: newScout(t, DeltaProtocolID, Use{job.Release, UseDelta}), rates: map[peer.ID]float64{}}
 	defer r.scout.close()
 	if c.chunks.Len() > maxDeltaChunks {
 		return DeltaResult{}, &NoDeltaError{Reason: DeltaNoRoom, Err: fmt.Errorf("file of %d chunks, at most %d", c.chunks.Len(), maxDeltaChunks)}

@@ -60,7 +60,9 @@ func (t *Transfer) serveDelta(runCtx context.Context, stream network.Stream) {
 	defer context.AfterFunc(ctx, func() { _ = stream.Reset() })()
 	fault := &deltaFault{Code: deltaBusy, Retry: busyRetry}
 	var err error
-	if !t.peers.refuses(peer) && t.deltas.admit(peer.id) {
+	if retry := t.refusal(stream.Conn()); retry > 0 {
+		fault.Retry = retry
+	} else if !t.peers.refuses(peer) && t.deltas.admit(peer.id) {
 		defer t.deltas.dismiss(peer.id)
 		fault, err = s.run(ctx, runCtx, cancel)
 	}

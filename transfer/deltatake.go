@@ -306,7 +306,7 @@ func (r *deltaRun) rate(s *suitor, p *part, n int) error {
 	r.rates[s.id] = rate
 	r.t.peers.delivered(s.session.peer, rate, 0)
 	left := r.left()
-	if s.answer.Bytes > 0 || s.link.rank() >= Narrow.rank() || left < switchPlain {
+	if s.answer.Bytes > 0 || s.link.rank() >= Narrow.rank() || left < switchPlain || r.t.metered(s.id) {
 		return nil
 	}
 	switch now := deltaEffort(s.link, rate, left); {

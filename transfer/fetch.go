@@ -121,7 +121,7 @@ func manifestError(err error) error {
 func (t *Transfer) gather(ctx context.Context, job Job, p *plan) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	scout := newScout(t, ProtocolID)
+	scout := newScout(t, ProtocolID, Use{job.Release, UseChunks})
 	defer scout.close()
 	var sessions sync.WaitGroup
 	defer sessions.Wait()

@@ -4,36 +4,60 @@ import (
 	"net"
 
 	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
 	manet "github.com/multiformats/go-multiaddr/net"
 )
 
-// linkOf returns the class of a connection: LAN inside the site, the class
-// configured for the rest. Without a site that is what lies on this machine, is
-// link-local, or is inside a subnet that one of this machine's interfaces is on.
-// A private address alone means nothing: it may lie behind a VPN over a
-// satellite.
-func (t *Transfer) linkOf(c network.Conn) Link {
-	if t.cfg.Site != nil {
-		if t.cfg.Site.Local(c) {
-			return LAN
-		}
-		return t.cfg.Link
+// linkOf returns the class of a connection.
+func (t *Transfer) linkOf(c network.Conn) Link { return t.pathOf(c).Link }
+
+// pathOf returns the link of a connection, in this order: inside the site it is
+// LAN, without bounds; what the operator named is what was named; without a
+// site, what is near by the looks of it is LAN; the rest is on the default link.
+func (t *Transfer) pathOf(c network.Conn) Path {
+	if t.cfg.Site != nil && t.cfg.Site.Local(c) {
+		return Path{Link: LAN}
 	}
+	rest := Path{Link: t.cfg.Link}
+	if t.cfg.Paths != nil {
+		rest = t.cfg.Paths.Path(c)
+	}
+	if !rest.Named && t.cfg.Site == nil && looksNear(c) {
+		return Path{Link: LAN}
+	}
+	return rest
+}
+
+// looksNear says whether the other end lies on this machine, is link-local, or
+// is inside a subnet that one of this machine's interfaces is on. A private
+// address alone means nothing: it may lie behind a VPN over a satellite.
+func looksNear(c network.Conn) bool {
 	ip, err := manet.ToIP(c.RemoteMultiaddr())
 	if err != nil {
-		return t.cfg.Link // a relay, or a name
+		return false // a relay, or a name
 	}
 	if ip.IsLoopback() || ip.IsLinkLocalUnicast() {
-		return LAN
+		return true
 	}
 	addrs, err := net.InterfaceAddrs()
 	if err != nil {
-		return t.cfg.Link
+		return false
 	}
 	for _, a := range addrs {
 		if n, ok := a.(*net.IPNet); ok && n.Contains(ip) {
-			return LAN
+			return true
 		}
 	}
-	return t.cfg.Link
+	return false
+}
+
+// linkTo returns the class of the cheapest connection to a peer.
+func (t *Transfer) linkTo(id peer.ID) Link {
+	best, found := t.cfg.Link, false
+	for _, c := range t.cfg.Host.Network().ConnsToPeer(id) {
+		if l := t.linkOf(c); !found || l.rank() < best.rank() {
+			best, found = l, true
+		}
+	}
+	return best
 }

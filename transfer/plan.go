@@ -187,6 +187,7 @@ func (p *plan) pick(s *session, now time.Time) (picked []int, starved bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	room := min(s.window.size(), max(s.pace.minWindow, int(p.budget.size)/(len(p.sessions)+1))) - (s.asked - s.partial)
+	room = min(room, s.conn.left()-(s.asked-s.partial))
 	if room <= 0 || s.asked > 0 && room < s.window.size()/4 || len(s.expected) >= maxAsked {
 		return nil, false
 	}

@@ -29,6 +29,7 @@ func (e *busyError) Error() string {
 type scout struct {
 	t        *Transfer
 	protocol protocol.ID   // that the peers must speak
+	use      Use           // for which their links must be open
 	wake     chan struct{} // capacity 1: a peer connected, or one ended
 
 	mu      sync.Mutex
@@ -41,8 +42,8 @@ type pause struct {
 	times int
 }
 
-func newScout(t *Transfer, id protocol.ID) *scout {
-	s := &scout{t: t, protocol: id, wake: make(chan struct{}, 1), pauses: map[peer.ID]pause{}}
+func newScout(t *Transfer, id protocol.ID, use Use) *scout {
+	s := &scout{t: t, protocol: id, use: use, wake: make(chan struct{}, 1), pauses: map[peer.ID]pause{}}
 	s.notifee = &network.NotifyBundle{ConnectedF: func(_ network.Network, c network.Conn) {
 		s.mu.Lock()
 		delete(s.pauses, c.RemotePeer())
@@ -78,6 +79,9 @@ func (s *scout) ready(inUse func(peer.ID) bool) (ready []peer.ID, again time.Tim
 		}
 		if !s.speaks(id) && until.Before(now.Add(protocolsAgain)) {
 			until = now.Add(protocolsAgain)
+		}
+		if until.Before(now.Add(pathsAgain)) && s.t.closedTo(id, s.use) {
+			until = now.Add(pathsAgain)
 		}
 		switch {
 		case !until.After(now):

@@ -73,8 +73,8 @@ func (t *Transfer) serve(ctx context.Context, stream network.Stream) {
 		wake: make(chan struct{}, 1), stales: map[uint32]int{},
 	}
 	defer context.AfterFunc(ctx, func() { _ = stream.Reset() })()
-	if !t.admit(s) {
-		if s.conn.send(&message{Hello: t.hello(link)}) == nil && s.conn.send(&message{Fault: &faultAt{Code: faultBusy, Retry: busyRetry}}) == nil {
+	if retry := t.admit(s); retry > 0 {
+		if s.conn.send(&message{Hello: t.hello(link)}) == nil && s.conn.send(&message{Fault: &faultAt{Code: faultBusy, Retry: retry}}) == nil {
 			clean = s.conn.flush() == nil && stream.Close() == nil
 		}
 		return
@@ -109,12 +109,16 @@ func (t *Transfer) hello(link Link) *hello {
 	return &hello{Version: Version, Link: link, MaxFrame: codec.MaxFrameBytes}
 }
 
-// admit finds a place for the session, if need be that of one that idles.
-func (t *Transfer) admit(s *serving) bool {
+// admit finds a place for the session, if need be that of one that idles; or
+// returns after how many seconds the peer may come back.
+func (t *Transfer) admit(s *serving) (retry uint32) {
+	if retry := t.refusal(s.conn.stream.Conn()); retry > 0 {
+		return retry
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if int(s.peer.sessions.Load()) >= t.cfg.MaxSessionsPerPeer || t.peers.refuses(s.peer) {
-		return false
+		return busyRetry
 	}
 	if len(t.served) >= t.cfg.MaxSessions {
 		var idlest *serving
@@ -125,14 +129,14 @@ func (t *Transfer) admit(s *serving) bool {
 			}
 		}
 		if idlest == nil {
-			return false
+			return busyRetry
 		}
 		_ = idlest.conn.stream.Reset()
 		delete(t.served, idlest)
 	}
 	t.served[s] = struct{}{}
 	s.peer.sessions.Add(1)
-	return true
+	return 0
 }
 
 func (t *Transfer) dismiss(s *serving) {

@@ -64,25 +64,30 @@ type arrival struct {
 	buf *[]byte
 }
 
-// openStream opens a stream to a connected peer.
-func (t *Transfer) openStream(ctx context.Context, id peer.ID, speak protocol.ID) (network.Stream, error) {
+// openStream opens a stream to a connected peer, unless its link is closed for
+// the use.
+func (t *Transfer) openStream(ctx context.Context, id peer.ID, speak protocol.ID, use Use) (network.Stream, error) {
 	ctx, cancel := context.WithTimeout(ctx, openWithin)
 	defer cancel()
 	stream, err := t.cfg.Host.NewStream(network.WithNoDial(ctx, "transfer asks connected peers"), id, speak)
 	if err != nil {
 		return nil, err
 	}
-	if err := stream.Scope().SetService(serviceName); err != nil {
+	err = stream.Scope().SetService(serviceName)
+	if err == nil {
+		err = t.admitPath(stream.Conn(), use)
+	}
+	if err != nil {
 		_ = stream.Reset()
 		return nil, err
 	}
-	return stream, nil
+	return t.paced(stream, use), nil
 }
 
 // ask runs one session at the peer until ctx ends (nil) or there is a reason
 // to end it. It returns the class of the link with it.
 func (p *plan) ask(ctx context.Context, t *Transfer, id peer.ID, job Job) (Link, error) {
-	stream, err := t.openStream(ctx, id, ProtocolID)
+	stream, err := t.openStream(ctx, id, ProtocolID, Use{job.Release, UseChunks})
 	if err != nil {
 		return t.cfg.Link, err
 	}
@@ -214,6 +219,9 @@ func (s *session) askOn(ctx context.Context, link Link, job Job) error {
 		}
 		if starved {
 			again = min(again, starvedRetry)
+		}
+		if s.conn.left() <= 0 {
+			again = min(again, pathsAgain)
 		}
 		timer.Reset(again)
 		select {

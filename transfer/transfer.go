@@ -107,7 +107,7 @@ func (t *Transfer) Run(ctx context.Context) error {
 		t.cfg.Host.SetStreamHandler(id, func(s network.Stream) {
 			if t.enter(nil) {
 				defer t.work.Done()
-				serve(ctx, s)
+				serve(ctx, t.paced(s, Use{Kind: UseServe}))
 			} else {
 				_ = s.Reset()
 			}
