@@ -31,7 +31,8 @@ const deltaLeast = 64 << 10
 //	    otherwise:                                chunks, and say why
 //
 // A repair is of single chunks, and no matter for deltas.
-func (n *Node) byDelta(ctx context.Context, net *online, w want, m *manifest.Manifest, files []manifest.File) error {
+func (n *Node) byDelta(ctx context.Context, net *online, w want, m *manifest.Manifest, job transfer.Job, outside bool) error {
+	files := job.Files
 	n.routes.clear(w.Model)
 	if w.purpose == toRepair {
 		return nil
@@ -56,7 +57,7 @@ func (n *Node) byDelta(ctx context.Context, net *online, w want, m *manifest.Man
 			continue
 		}
 		result, err := net.transfer.Delta(ctx, transfer.DeltaJob{
-			Release: w.Manifest, File: f, Bases: idsOf(bases), Patience: n.patience(here),
+			Release: w.Manifest, File: f, Bases: idsOf(bases), Patience: n.patience(here), Errand: job.Errand, Outside: outside,
 			Progress: func(p transfer.Progress) {
 				e := entry{state: api.StateFetching, done: total - missing + p.StoredBytes, total: total}
 				if p.Holders == 0 && p.StoredBytes < p.WantedBytes {

@@ -31,7 +31,9 @@ func (n *Node) obtain(ctx context.Context, net *online, w want) error {
 			return err
 		}
 	}
-	if err := net.transfer.Blocks(ctx, []manifest.CID{w.Manifest}); err != nil {
+	errand := net.transfer.Join(w.Manifest)
+	defer errand.Leave()
+	if err := net.transfer.Blocks(ctx, errand, []manifest.CID{w.Manifest}); err != nil {
 		return fmt.Errorf("fetch manifest: %w", err)
 	}
 	m, err := n.manifest(w.Manifest)
@@ -48,7 +50,7 @@ func (n *Node) obtain(ctx context.Context, net *online, w want) error {
 	if len(variants) == 0 {
 		return fmt.Errorf("release %s: %w: it has %d", w.Release, errNoVariant, len(m.Variants))
 	}
-	if err := n.fetch(ctx, net, w, m, variants); err != nil {
+	if err := n.fetch(ctx, net, w, errand, m, variants); err != nil {
 		return err
 	}
 	var total uint64
@@ -79,7 +81,7 @@ func (n *Node) tell(w want, e entry) {
 }
 
 // fetch brings the chunks of the variants here.
-func (n *Node) fetch(ctx context.Context, net *online, w want, m *manifest.Manifest, variants []manifest.Variant) error {
+func (n *Node) fetch(ctx context.Context, net *online, w want, errand transfer.Errand, m *manifest.Manifest, variants []manifest.Variant) error {
 	var files []manifest.File
 	var names []string
 	for _, v := range variants {
@@ -90,7 +92,7 @@ func (n *Node) fetch(ctx context.Context, net *online, w want, m *manifest.Manif
 	if m.Report != nil {
 		files = append(files, *m.Report)
 	}
-	if err := net.transfer.Trees(ctx, files); err != nil {
+	if err := net.transfer.Trees(ctx, errand, files); err != nil {
 		return fmt.Errorf("fetch layouts and digests: %w", err)
 	}
 	if err := n.store.Begin(ctx, w.Release, names); err != nil {
@@ -104,11 +106,8 @@ func (n *Node) fetch(ctx context.Context, net *online, w want, m *manifest.Manif
 		net.transfer.Changed(f.ID())
 	}
 	n.tell(w, entry{state: api.StateFetching, total: total})
-	if err := n.byDelta(ctx, net, w, m, files); err != nil {
-		return fmt.Errorf("fetch %s: %w", w.Release, err)
-	}
-	err := net.transfer.Fetch(ctx, transfer.Job{
-		Release: w.Manifest, Files: files,
+	job := transfer.Job{
+		Release: w.Manifest, Files: files, Errand: errand,
 		Progress: func(p transfer.Progress) {
 			e := entry{state: api.StateFetching, done: total - p.WantedBytes + p.StoredBytes, total: total}
 			if p.Holders == 0 && p.StoredBytes < p.WantedBytes {
@@ -116,11 +115,44 @@ func (n *Node) fetch(ctx context.Context, net *online, w want, m *manifest.Manif
 			}
 			n.tell(w, e)
 		},
-	})
-	if err != nil {
+	}
+	if err := n.bring(ctx, net, w, m, job); err != nil {
 		return fmt.Errorf("fetch %s: %w", w.Release, err)
 	}
 	return nil
+}
+
+// bring gets what is missing, the cheapest way first:
+//
+//	what peers of this site have or are getting: chunks, from them
+//	otherwise, when it is this node's turn to ask outside: deltas, then chunks
+//	where nobody of the site has contact with the outside, or its own link is
+//	    slow: deltas from anybody, then chunks
+func (n *Node) bring(ctx context.Context, net *online, w want, m *manifest.Manifest, job transfer.Job) error {
+	for slow := false; ; {
+		turn, _ := job.Errand.Turn()
+		outside := !slow && !(turn.Outside && net.transfer.Outsiders() == 0)
+		if outside {
+			inside := job
+			inside.Inside = true
+			err := net.transfer.Fetch(ctx, inside)
+			if slow = errors.Is(err, transfer.ErrSlow); slow {
+				n.log.Info("the link inside the site is slow", slog.String("model", string(w.Model)))
+				continue
+			}
+			if !errors.Is(err, transfer.ErrTurn) {
+				return err
+			}
+		}
+		err := n.byDelta(ctx, net, w, m, job, outside)
+		if errors.Is(err, transfer.ErrTurn) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		return net.transfer.Fetch(ctx, job)
+	}
 }
 
 // needed returns the variants that this node needs of a release: the chosen one

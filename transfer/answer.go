@@ -36,6 +36,7 @@ func (s *serving) answer(ctx context.Context) error {
 		if err != nil || last {
 			return err
 		}
+		refresh := s.refresh(time.Now())
 		pending, batch := s.pending()
 		switch now := time.Now(); {
 		case !pending:
@@ -52,8 +53,11 @@ func (s *serving) answer(ctx context.Context) error {
 		if found {
 			continue
 		}
-		if !due.IsZero() {
-			timer.Reset(time.Until(due))
+		if next := due; !next.IsZero() || !refresh.IsZero() {
+			if next.IsZero() || !refresh.IsZero() && refresh.Before(next) {
+				next = refresh
+			}
+			timer.Reset(time.Until(next))
 		}
 		select {
 		case <-s.wake:
@@ -104,8 +108,10 @@ func (s *serving) reply(ctx context.Context, a ask) error {
 	case a.block.Defined():
 		return s.sendBlock(ctx, a.block)
 	case len(a.chunks.Chunks) == 0:
-		_, err := s.sendHave(a.chunks.File, true)
-		return err
+		if _, err := s.sendHave(a.chunks.File, true); err != nil {
+			return err
+		}
+		return s.sendComing(a.chunks.File, s.fileOf(a.chunks.File), time.Now())
 	}
 	return s.sendChunk(ctx, a.chunks.File, a.chunks.Chunks[0].From)
 }
@@ -124,6 +130,9 @@ func (s *serving) updates() error {
 		if err != nil {
 			return err
 		}
+		if err := s.sendComing(number, s.fileOf(number), time.Now()); err != nil {
+			return err
+		}
 		s.mu.Lock()
 		if s.stales[number]--; told || s.stales[number] <= 0 {
 			delete(s.stales, number)
@@ -131,6 +140,13 @@ func (s *serving) updates() error {
 		s.mu.Unlock()
 	}
 	return nil
+}
+
+// fileOf returns the file of that number.
+func (s *serving) fileOf(number uint32) manifest.FileID {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.files[number]
 }
 
 // sendHave tells what is held of the file beyond what was told, if anything;

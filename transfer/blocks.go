@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -17,14 +18,15 @@ import (
 const maxBlockSessions = 3
 
 // Blocks gets those of the blocks that the store does not hold, verifies and
-// stores them. It waits for peers as Fetch does, and returns as Fetch does.
-func (t *Transfer) Blocks(ctx context.Context, cids []manifest.CID) error {
+// stores them. It waits for peers as Fetch does, and for its turn to ask those
+// outside of the site (e may be nil), and returns as Fetch does.
+func (t *Transfer) Blocks(ctx context.Context, e Errand, cids []manifest.CID) error {
 	ctx, end, err := t.begin(ctx)
 	if err != nil {
 		return err
 	}
 	defer end()
-	g := newGatherer(t)
+	g := newGatherer(t, e)
 	defer g.close()
 	if err := g.get(ctx, cids); err != nil {
 		return fmt.Errorf("fetch blocks: %w", err)
@@ -34,15 +36,15 @@ func (t *Transfer) Blocks(ctx context.Context, cids []manifest.CID) error {
 
 // Trees gets the layout and digest blocks of the files that the store does not
 // hold, level by level, and checks that they fit each other. It waits for
-// peers and returns as Fetch does. Call it before store.Begin and
+// peers and its turn as Blocks does. Call it before store.Begin and
 // [Transfer.Fetch].
-func (t *Transfer) Trees(ctx context.Context, files []manifest.File) error {
+func (t *Transfer) Trees(ctx context.Context, e Errand, files []manifest.File) error {
 	ctx, end, err := t.begin(ctx)
 	if err != nil {
 		return err
 	}
 	defer end()
-	g := newGatherer(t)
+	g := newGatherer(t, e)
 	defer g.close()
 	if err := t.trees(ctx, g, files); err != nil {
 		return fmt.Errorf("fetch layouts and digests: %w", err)
@@ -97,13 +99,14 @@ func (t *Transfer) trees(ctx context.Context, g *gatherer, files []manifest.File
 
 // gatherer gets blocks from peers and keeps sessions open between calls of get.
 type gatherer struct {
-	t     *Transfer
-	scout *scout
-	open  map[peer.ID]*blockSession // idle ones; of the goroutine that calls get
+	t      *Transfer
+	scout  *scout
+	errand Errand
+	open   map[peer.ID]*blockSession // idle ones; of the goroutine that calls get
 }
 
-func newGatherer(t *Transfer) *gatherer {
-	return &gatherer{t: t, scout: newScout(t, ProtocolID, Use{Kind: UseBlocks}), open: map[peer.ID]*blockSession{}}
+func newGatherer(t *Transfer, e Errand) *gatherer {
+	return &gatherer{t: t, errand: orAlone(e), scout: newScout(t, ProtocolID, Use{Kind: UseBlocks}), open: map[peer.ID]*blockSession{}}
 }
 
 func (g *gatherer) close() {
@@ -170,12 +173,17 @@ func (g *gatherer) get(ctx context.Context, cids []manifest.CID) error {
 	}()
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
+	turn, turned := g.errand.Turn()
+	g.scout.allow(func(id peer.ID) bool { return turn.Outside || g.t.near(id) })
 	var next time.Time // when another peer is asked beside those that are silent
 	for len(w.missing()) > 0 {
 		ready, again := g.scout.ready(func(id peer.ID) bool { return asking[id] })
 		silent := !time.Now().Before(next)
 		if len(ready) > 0 && (len(asking) == 0 || silent && len(asking) < maxBlockSessions) {
 			id := ready[0]
+			if n := slices.IndexFunc(ready, g.t.near); n >= 0 {
+				id = ready[n]
+			}
 			for _, r := range ready {
 				if g.open[r] != nil {
 					id = r // the session that is open costs least
@@ -214,6 +222,8 @@ func (g *gatherer) get(ctx context.Context, cids []manifest.CID) error {
 			}
 		case <-timer.C:
 		case <-g.scout.wake:
+		case <-turned:
+			turn, turned = g.errand.Turn()
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}

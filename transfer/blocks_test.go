@@ -24,7 +24,7 @@ func TestPauseBeforeAnotherPeer(t *testing.T) {
 			return true
 		}
 		done := make(chan error, 1)
-		go func() { done <- b.Blocks(within(t, time.Hour), []manifest.CID{r.manifest.CID}) }()
+		go func() { done <- b.Blocks(within(t, time.Hour), nil, []manifest.CID{r.manifest.CID}) }()
 		start := time.Now()
 		for _, h := range hosts[1:4] {
 			rogue(h, silent)

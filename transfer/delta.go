@@ -74,8 +74,9 @@ type deltas struct {
 	sessions map[peer.ID]int // served
 	served   int
 	spent    map[peer.ID]*allowance
-	hopeless map[deltaKey]deltaCode      // that were tried and came to nothing
-	fetching map[manifest.FileID]*growth // under way here
+	hopeless map[deltaKey]deltaCode        // that were tried and came to nothing
+	fetching map[manifest.FileID]*fetching // under way here
+	chains   map[deltaKey]*chain           // being given outside
 }
 
 // newDeltas checks the configuration; open comes before use.
@@ -96,7 +97,8 @@ func newDeltas(cfg Config) (*deltas, error) {
 	return &deltas{
 		cfg: c, turn: newBudget(1),
 		sessions: map[peer.ID]int{}, spent: map[peer.ID]*allowance{},
-		hopeless: map[deltaKey]deltaCode{}, fetching: map[manifest.FileID]*growth{},
+		hopeless: map[deltaKey]deltaCode{}, fetching: map[manifest.FileID]*fetching{},
+		chains: map[deltaKey]*chain{},
 	}, nil
 }
 
@@ -114,14 +116,14 @@ func (d *deltas) key(file, basis manifest.FileID, e codec.Effort) deltaKey {
 
 // begun notes that a delta of the file is being fetched here, until the
 // function returned is called.
-func (d *deltas) begun(id manifest.FileID, g *growth) func() {
+func (d *deltas) begun(id manifest.FileID, f *fetching) func() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.fetching[id] = g
+	d.fetching[id] = f
 	return func() {
 		d.mu.Lock()
 		defer d.mu.Unlock()
-		if d.fetching[id] == g {
+		if d.fetching[id] == f {
 			delete(d.fetching, id)
 		}
 	}
@@ -131,11 +133,11 @@ func (d *deltas) begun(id manifest.FileID, g *growth) func() {
 func (d *deltas) underway(id manifest.FileID) (bytes uint64, ok bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	g := d.fetching[id]
-	if g == nil {
+	f := d.fetching[id]
+	if f == nil {
 		return 0, false
 	}
-	n, _ := g.state()
+	n, _ := f.growth.state()
 	return uint64(n), true
 }
 

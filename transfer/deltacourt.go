@@ -34,6 +34,7 @@ type suitor struct {
 	refusal deltaCode // any, and so no offer will come
 	err     error     // likewise
 	since   time.Time // of the answer
+	sent    time.Time // when it first said that another peer has it
 	stop    func()    // ends the asking
 }
 
@@ -87,7 +88,14 @@ func (r *deltaRun) court(ctx context.Context, missing uint64, p *part) (*suitor,
 		select {
 		case h := <-news:
 			r.listen(suitors[h.id], h)
+			if m := h.m; m != nil && m.Wait != nil && m.Wait.For == waitElsewhere {
+				asking.Go(func() { r.reach(inner, m.Wait) })
+			}
 		case <-timer.C:
+		case <-r.turned:
+			if r.turn, r.turned = r.job.Errand.Turn(); r.job.Outside && !r.turn.Leads(r.t.cfg.Host.ID(), r.job.Release) {
+				return nil, ErrTurn
+			}
 		case <-r.scout.wake:
 		case <-ctx.Done():
 			return nil, context.Cause(ctx)
@@ -136,7 +144,8 @@ func (r *deltaRun) approach(ctx context.Context, suitors map[peer.ID]*suitor, mi
 		if s.refusal = r.refused[id]; s.refusal != "" {
 			continue
 		}
-		asking.Go(func() { r.ask(inner, id, s.effort, p, news) })
+		direct := r.direct
+		asking.Go(func() { r.ask(inner, id, s.effort, direct, p, news) })
 	}
 }
 
@@ -157,7 +166,7 @@ func (r *deltaRun) effort(id peer.ID, l Link, missing uint64) codec.Effort {
 
 // ask opens a session and passes on what the peer says, up to an offer or the
 // end.
-func (r *deltaRun) ask(ctx context.Context, id peer.ID, e codec.Effort, p *part, news chan<- heard) {
+func (r *deltaRun) ask(ctx context.Context, id peer.ID, e codec.Effort, direct bool, p *part, news chan<- heard) {
 	tell := func(h heard) bool {
 		h.id = id
 		select {
@@ -174,7 +183,7 @@ func (r *deltaRun) ask(ctx context.Context, id peer.ID, e codec.Effort, p *part,
 	}
 	stop := context.AfterFunc(ctx, func() { _ = s.conn.stream.Reset() })
 	defer stop()
-	ask := &deltaAsk{Version: Version, Format: r.t.deltas.cfg.Format, File: r.id, Bases: r.job.Bases, Link: s.link, Effort: e}
+	ask := &deltaAsk{Version: Version, Format: r.t.deltas.cfg.Format, File: r.id, Bases: r.job.Bases, Link: s.link, Effort: e, Direct: direct}
 	if p != nil {
 		bytes, sum := p.growth.part()
 		if bytes > 0 {
@@ -232,7 +241,9 @@ func (r *deltaRun) listen(s *suitor, h heard) {
 	case h.m.Offer != nil:
 		s.session, s.answer, s.wait = h.session, h.m.Offer, ""
 	case h.m.Wait != nil:
-		s.wait = h.m.Wait.For
+		if s.wait = h.m.Wait.For; s.wait == waitElsewhere && s.sent.IsZero() {
+			s.sent = s.since
+		}
 		if s.wait == waitComing && h.m.Wait.Bytes > s.has {
 			s.has, r.since = h.m.Wait.Bytes, s.since // it does come: patience begins anew
 		}
@@ -264,6 +275,14 @@ func (r *deltaRun) decide(suitors map[peer.ID]*suitor, now time.Time) (*suitor, 
 			failing = true
 		case s.wait == "":
 			unanswered++
+		case s.wait == waitElsewhere:
+			coming = true
+			if now.Sub(s.sent) > s.link.relayGrace() {
+				r.direct = true
+				s.stop()
+				s.err, s.wait = errRelay, ""
+				r.scout.again(s.id)
+			}
 		case s.wait == waitComing:
 			coming = true
 		}
@@ -346,7 +365,7 @@ func bestReason(reasons []DeltaReason) DeltaReason {
 // mute counts peers that are known not to speak the protocol.
 func (r *deltaRun) mute(suitors map[peer.ID]*suitor) (n int) {
 	for _, id := range r.t.cfg.Host.Network().Peers() {
-		if s := suitors[id]; (s == nil || s.err != nil) && !r.scout.speaks(id) && r.t.speaksTransfer(id) {
+		if s := suitors[id]; (s == nil || s.err != nil) && r.may(id) && !r.scout.speaks(id) && r.t.speaksTransfer(id) {
 			n++
 		}
 	}
@@ -357,7 +376,7 @@ func (r *deltaRun) mute(suitors map[peer.ID]*suitor) (n int) {
 // asked.
 func (r *deltaRun) approached(suitors map[peer.ID]*suitor) bool {
 	return !slices.ContainsFunc(r.t.cfg.Host.Network().Peers(), func(id peer.ID) bool {
-		return suitors[id] == nil && r.scout.speaks(id) && r.t.peers.pausedUntil(id).IsZero() && !r.t.closedTo(id, r.scout.use)
+		return suitors[id] == nil && r.may(id) && r.scout.speaks(id) && r.t.peers.pausedUntil(id).IsZero() && !r.t.closedTo(id, r.scout.use)
 	})
 }
 

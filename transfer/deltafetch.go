@@ -27,6 +27,11 @@ type DeltaJob struct {
 	// themselves while no more of it comes there; several minutes, since they
 	// say so once a minute. Default 10 min.
 	Patience time.Duration
+	// Errand says when peers outside of the site may be asked; nil for always.
+	// Only one of those whose turn it is asks for a delta: see [Turn.Leads].
+	Errand Errand
+	// Outside says that peers of this site are not to be asked.
+	Outside bool
 	// Progress, if set, is called as [Job.Progress] is.
 	Progress func(Progress)
 }
@@ -74,7 +79,8 @@ func (e *NoDeltaError) Unwrap() error { return e.Err }
 // connected peer has that delta or can make it, and flushes the store. What
 // arrives is kept: cut off, or called again after a crash, it goes on from
 // there. It waits for peers as Fetch does. Errors: a *[NoDeltaError] if the
-// rest is to be fetched in chunks; and as Fetch returns.
+// rest is to be fetched in chunks; ErrTurn if it asks outside only and it is not
+// this node's turn, or no longer; and as Fetch returns.
 func (t *Transfer) Delta(ctx context.Context, job DeltaJob) (DeltaResult, error) {
 	if t.deltas == nil || len(job.Bases) == 0 || len(job.Bases) > MaxBases {
 		return DeltaResult{}, fmt.Errorf("delta: %w: %d bases, 1 to %d, of a transfer that is set up for deltas", ErrConfig, len(job.Bases), MaxBases)
@@ -84,6 +90,7 @@ func (t *Transfer) Delta(ctx context.Context, job DeltaJob) (DeltaResult, error)
 		return DeltaResult{}, err
 	}
 	defer end()
+	job.Errand = orAlone(job.Errand)
 	if job.Patience == 0 {
 		job.Patience = 10 * time.Minute
 	}
@@ -108,6 +115,9 @@ type deltaRun struct {
 	stored  atomic.Uint64         // of those
 	frames  atomic.Uint64         // bytes of deltas received
 	refused map[peer.ID]deltaCode // after they had offered
+	turn    Turn
+	turned  <-chan struct{} // closed when turn may have changed
+	direct  bool            // peers are asked to give it themselves
 
 	rates    map[peer.ID]float64 // bytes a second, measured in this run
 	burst    int                 // bytes since burstAt without waiting for the server's coder
@@ -124,6 +134,8 @@ func (t *Transfer) delta(ctx context.Context, job DeltaJob) (DeltaResult, error)
 	}
 	r := &deltaRun{t: t, job: job, id: job.File.ID(), chunks: c.chunks, scout: newScout(t, DeltaProtocolID, Use{job.Release, UseDelta}), rates: map[peer.ID]float64{}}
 	defer r.scout.close()
+	r.turn, r.turned = job.Errand.Turn()
+	r.scout.allow(r.may)
 	if c.chunks.Len() > maxDeltaChunks {
 		return DeltaResult{}, &NoDeltaError{Reason: DeltaNoRoom, Err: fmt.Errorf("file of %d chunks, at most %d", c.chunks.Len(), maxDeltaChunks)}
 	}
@@ -140,6 +152,9 @@ func (t *Transfer) delta(ctx context.Context, job DeltaJob) (DeltaResult, error)
 		if err != nil || missing == 0 {
 			r.report(0, 0)
 			return r.result, err
+		}
+		if r.turn, r.turned = job.Errand.Turn(); job.Outside && !r.turn.Leads(t.cfg.Host.ID(), job.Release) {
+			return r.result, ErrTurn
 		}
 		err = r.local(ctx)
 		if err == nil {
@@ -266,6 +281,9 @@ func (r *deltaRun) report(peers, holders int) {
 	now := Progress{
 		WantedBytes: r.wanted, StoredBytes: r.wanted - r.left(), FrameBytes: r.frames.Load(),
 		Peers: peers, Holders: holders,
+	}
+	if r.job.Errand != nil {
+		r.job.Errand.Came(r.frames.Load(), r.left())
 	}
 	if r.job.Progress != nil && now != r.reported {
 		r.reported = now

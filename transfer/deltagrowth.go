@@ -330,6 +330,19 @@ func (c *deltaCache) join(k deltaKey) *growth {
 	return g
 }
 
+// arriving returns a delta that comes from another peer and is not complete
+// yet, nil if there is none. The caller calls release.
+func (c *deltaCache) arriving(k deltaKey) *growth {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	g := c.open[k.name()]
+	if g == nil || g.made || g.kept {
+		return nil
+	}
+	g.refs++
+	return g
+}
+
 // watch calls stop once nobody but the coder uses g for so long.
 func (c *deltaCache) watch(g *growth, stop func(), after time.Duration) {
 	c.mu.Lock()

@@ -177,8 +177,21 @@ func (s *deltaServing) answer(ctx, runCtx context.Context, taken <-chan struct{}
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	var told waitReason
+	var booked func()
+	defer func() {
+		if booked != nil {
+			booked()
+			s.t.hub.changed(s.ask.File) // others may be served now
+		}
+	}()
 	for due := true; ; {
 		v := s.consider()
+		var other peer.ID
+		if v.fault == "" && v.wait == "" && s.link != LAN && booked == nil {
+			if other, booked = s.t.deltas.link(v.key, s.peer.id, s.ask.Direct); booked == nil {
+				v.wait = waitElsewhere
+			}
+		}
 		switch {
 		case v.fault != "":
 			return &deltaFault{Code: v.fault}, nil
@@ -193,7 +206,11 @@ func (s *deltaServing) answer(ctx, runCtx context.Context, taken <-chan struct{}
 				return nil, context.Cause(ctx)
 			}
 		case due || told != v.wait:
-			if err := s.say(&deltaMessage{Wait: &deltaWait{For: v.wait, Bytes: v.bytes}}); err != nil {
+			wait := &deltaWait{For: v.wait, Bytes: v.bytes}
+			if v.wait == waitElsewhere {
+				wait = s.elsewhere(other)
+			}
+			if err := s.say(&deltaMessage{Wait: wait}); err != nil {
 				return nil, err
 			}
 			told, due = v.wait, false
@@ -255,6 +272,9 @@ func (s *deltaServing) consider() verdict {
 			}
 		}
 	}
+	if basis, k, total := d.relays(a, s.peer.id); basis >= 0 && s.effort != codec.Light {
+		return verdict{offer: deltaOffer{Basis: uint32(basis), Effort: k.effort, Bytes: total, Relay: true}, key: k}
+	}
 	bytes, underway := d.underway(a.File)
 	switch whole, count := s.t.holdsWhole(a.File); {
 	case underway || !whole && count > 0:
@@ -291,7 +311,10 @@ func (s *deltaServing) give(ctx, runCtx context.Context, v verdict) (*deltaFault
 		return nil, err
 	}
 	defer done()
-	g, err := s.t.code(runCtx, v.key, s.peer.id)
+	g := s.t.deltas.cache.arriving(v.key)
+	if g == nil {
+		g, err = s.t.code(runCtx, v.key, s.peer.id)
+	}
 	if err != nil || g == nil {
 		return &deltaFault{Code: deltaBusy, Retry: busyRetry}, nil
 	}
@@ -367,7 +390,11 @@ func (s *deltaServing) read(ctx context.Context, g *growth, buf []byte, at int64
 		if !late {
 			return n, err
 		}
-		if err := s.say(&deltaMessage{Wait: &deltaWait{For: waitCoding}}); err != nil {
+		reason := waitCoding
+		if !g.made {
+			reason = waitRelay
+		}
+		if err := s.say(&deltaMessage{Wait: &deltaWait{For: reason}}); err != nil {
 			return 0, err
 		}
 	}

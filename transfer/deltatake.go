@@ -101,7 +101,7 @@ func (r *deltaRun) round(ctx context.Context, missing uint64) error {
 		}
 		p = &part{k, int(s.answer.Basis), g}
 	}
-	ended := r.t.deltas.begun(r.id, p.growth)
+	ended := r.t.deltas.begun(r.id, &fetching{p.growth, k, s.id, s.answer.Bytes})
 	r.t.hub.changed(r.id) // peers that wait for it hear that it is coming
 	defer func() {
 		ended()
@@ -131,6 +131,7 @@ func (r *deltaRun) judge(ctx context.Context, s *suitor, p *part, why error, pro
 	_, none := errors.AsType[*NoDeltaError](why)
 	refused, isRefused := errors.AsType[*refusedError](why)
 	bad := errors.Is(why, ErrCorrupt) || errors.Is(why, ErrProtocol)
+	relay := errors.Is(why, errRelay) || s.answer.Relay && isRefused && refused.fault.Code == deltaGone
 	worse := isRefused && refused.fault.Code == deltaWorse
 	room := errors.Is(why, errDeltaRoom)
 	keep := !bad && !worse && !room && !errors.Is(why, errSwitch) && !none
@@ -140,11 +141,17 @@ func (r *deltaRun) judge(ctx context.Context, s *suitor, p *part, why error, pro
 	switch {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
+	case errors.Is(why, ErrTurn):
+		return why
 	case own, none:
 		return why
 	case room:
 		return &NoDeltaError{Reason: DeltaNoRoom, Err: why}
 	case errors.Is(why, errSwitch):
+		return nil
+	case relay:
+		r.direct = true
+		r.scout.ended(s.id, nil, s.link)
 		return nil
 	case worse:
 		r.refuse(s, deltaWorse)
@@ -166,6 +173,18 @@ func (r *deltaRun) judge(ctx context.Context, s *suitor, p *part, why error, pro
 	return nil
 }
 
+// watch ends a take from outside once it is no longer this node's turn.
+func (r *deltaRun) watch(ctx context.Context, cancel context.CancelCauseFunc) {
+	for turn, turned := r.job.Errand.Turn(); turn.Leads(r.t.cfg.Host.ID(), r.job.Release); turn, turned = r.job.Errand.Turn() {
+		select {
+		case <-turned:
+		case <-ctx.Done():
+			return
+		}
+	}
+	cancel(ErrTurn)
+}
+
 // refuse remembers that a peer has no delta to give.
 func (r *deltaRun) refuse(s *suitor, code deltaCode) {
 	if r.refused == nil {
@@ -179,6 +198,12 @@ func (r *deltaRun) refuse(s *suitor, code deltaCode) {
 func (r *deltaRun) take(ctx context.Context, s *suitor, p *part, missing uint64) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer context.AfterFunc(ctx, func() { _ = s.session.conn.stream.Reset() })()
+	if s.link != LAN {
+		var watching sync.WaitGroup
+		defer watching.Wait()
+		defer cancel(nil)
+		watching.Go(func() { r.watch(ctx, cancel) })
+	}
 	var telling sync.WaitGroup
 	defer telling.Wait()
 	defer cancel(nil)
@@ -241,6 +266,11 @@ func (r *deltaRun) receive(ctx context.Context, s *suitor, p *part, missing uint
 			start()
 		}
 		switch at, sum := p.growth.part(); {
+		case m.Wait != nil && m.Wait.For == waitRelay:
+			if time.Since(began) > 2*s.link.relayGrace() {
+				return errRelay
+			}
+			r.burst, r.burstAt = 0, time.Now()
 		case m.Wait != nil && m.Wait.For == waitCoding:
 			if limit := time.Minute + time.Duration(float64(2*r.job.File.Size)/codingRate*float64(time.Second)); time.Since(began) > limit {
 				return fmt.Errorf("%w: no bytes of a delta for %s", ErrStalled, time.Since(began).Round(time.Second))
@@ -288,6 +318,9 @@ func (r *deltaRun) piece(s *suitor, p *part, buf []byte) error {
 	}
 	if _, err := p.growth.Write(buf); err != nil {
 		return err
+	}
+	if r.result.Received == 0 {
+		r.t.hub.changed(r.id) // there is something to be passed on
 	}
 	r.result.Received += uint64(len(buf))
 	r.frames.Add(uint64(len(buf)))

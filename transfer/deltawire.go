@@ -39,6 +39,7 @@ type deltaAsk struct {
 	Link    Link              `cbor:"link"`
 	Effort  codec.Effort      `cbor:"effort"` // Light: no delta, only say when the file is held
 	Part    *deltaPart        `cbor:"part,omitempty"`
+	Direct  bool              `cbor:"direct,omitempty"` // the client does not get it elsewhere
 }
 
 // deltaPart is what the client has of a delta: its first Bytes bytes, which
@@ -54,15 +55,19 @@ type deltaPart struct {
 type waitReason string
 
 const (
-	waitNotHeld waitReason = "not_held" // the file: it holds nothing of it
-	waitComing  waitReason = "coming"   // the file: it is being fetched
-	waitCoding  waitReason = "coding"   // the delta, which is being coded
+	waitNotHeld   waitReason = "not_held"  // the file: it holds nothing of it
+	waitComing    waitReason = "coming"    // the file: it is being fetched
+	waitCoding    waitReason = "coding"    // the delta, which is being coded
+	waitRelay     waitReason = "relay"     // the delta, which is to come from another peer
+	waitElsewhere waitReason = "elsewhere" // nothing: Peer has the delta, or is getting it
 )
 
 // deltaWait says that the session stands and nothing can be sent yet.
 type deltaWait struct {
 	For   waitReason `cbor:"for"`
 	Bytes uint64     `cbor:"bytes,omitempty"` // coming: what has come so far; it only tells that something comes
+	Peer  []byte     `cbor:"peer,omitempty"`  // elsewhere: its ID
+	Addrs [][]byte   `cbor:"addrs,omitempty"` // elsewhere: multiaddrs, where it may be reached
 }
 
 // deltaOffer says that the server has a delta or can make it.
@@ -70,6 +75,7 @@ type deltaOffer struct {
 	Basis  uint32       `cbor:"basis"` // index into Bases
 	Effort codec.Effort `cbor:"effort"`
 	Bytes  uint64       `cbor:"bytes,omitempty"` // of the whole delta; 0 while not known
+	Relay  bool         `cbor:"relay,omitempty"` // it is still arriving at the server
 }
 
 // deltaTake accepts the offer.
@@ -159,8 +165,8 @@ func (a *deltaAsk) validate() error {
 
 func (w *deltaWait) validate() error {
 	switch w.For {
-	case waitNotHeld, waitComing, waitCoding:
-		return nil
+	case waitNotHeld, waitComing, waitCoding, waitRelay, waitElsewhere:
+		return w.validateElsewhere()
 	}
 	return fmt.Errorf("wait for %.20q", w.For)
 }

@@ -27,6 +27,13 @@ type Job struct {
 	// in the store ([Transfer.Trees]) and the store must be ready to take their
 	// chunks (store.Begin).
 	Files []manifest.File
+	// Errand says when peers outside of the site may be asked; nil for always.
+	Errand Errand
+	// Inside says that peers outside are not to be asked at all. Fetch then ends
+	// with ErrTurn once no peer inside holds or awaits anything that is missing
+	// and Leads has become true of the errand's turn, and with ErrSlow if peers
+	// inside deliver slowly.
+	Inside bool
 	// Progress, if set, is called at most ten times a second and once at the
 	// end, from one goroutine at a time. It must not block.
 	Progress func(Progress)
@@ -35,8 +42,8 @@ type Job struct {
 // Fetch gets all chunks of job that the store does not hold, from all connected
 // peers that hold some, and flushes the store. Peers may come and go: it waits
 // for them, and before that for Run to begin. It returns when all is stored,
-// when ctx has ended (with its cause), or with ErrStore, ErrManifest or
-// ErrStopped.
+// when ctx has ended (with its cause), or with ErrStore, ErrManifest, ErrStopped
+// or, if job.Inside, ErrTurn or ErrSlow.
 func (t *Transfer) Fetch(ctx context.Context, job Job) error {
 	if !job.Release.Defined() {
 		return fmt.Errorf("fetch: %w: no release", ErrConfig)
@@ -60,6 +67,7 @@ func (t *Transfer) fetch(ctx context.Context, job Job, files []manifest.File) er
 	if err != nil {
 		return err
 	}
+	job.Errand = orAlone(job.Errand)
 	if p.left > 0 {
 		if err := t.gather(ctx, job, p); err != nil {
 			return err
@@ -83,6 +91,7 @@ func (t *Transfer) fetch(ctx context.Context, job Job, files []manifest.File) er
 // plan reads what is missing.
 func (t *Transfer) plan(files []manifest.File) (*plan, error) {
 	p := newPlan(t.memory.fetching)
+	p.self, p.stall = t.cfg.Host.ID(), t.cfg.Link.pace().stall
 	seen := map[manifest.FileID]bool{}
 	for _, f := range files {
 		if seen[f.ID()] {
@@ -123,6 +132,15 @@ func (t *Transfer) gather(ctx context.Context, job Job, p *plan) error {
 	defer stop(nil)
 	scout := newScout(t, ProtocolID, Use{job.Release, UseChunks})
 	defer scout.close()
+	defer t.planned(p)()
+	begun := time.Now()
+	p.settled = begun
+	if len(t.outsiders()) > 1 {
+		p.settled = begun.Add(t.cfg.Link.settle())
+	}
+	turn, turned := job.Errand.Turn()
+	p.turns(turn)
+	scout.allow(func(id peer.ID) bool { return t.near(id) || !job.Inside && turn.Outside })
 	var sessions sync.WaitGroup
 	defer sessions.Wait()
 	defer stop(nil)
@@ -146,6 +164,11 @@ func (t *Transfer) gather(ctx context.Context, job Job, p *plan) error {
 	defer ticker.Stop()
 	var reported Progress
 	for {
+		if job.Inside {
+			if err := p.hopeless(t, turn, job.Release, begun); err != nil {
+				return err
+			}
+		}
 		ready, again := scout.ready(func(id peer.ID) bool {
 			mu.Lock()
 			defer mu.Unlock()
@@ -169,12 +192,17 @@ func (t *Transfer) gather(ctx context.Context, job Job, p *plan) error {
 				return context.Cause(ctx)
 			case <-scout.wake:
 				waiting = false
+			case <-turned:
+				turn, turned = job.Errand.Turn()
+				p.turns(turn)
+				waiting = false
 			case now := <-ticker.C:
 				if s := p.snapshot(); job.Progress != nil && s != reported {
 					job.Progress(s)
 					reported = s
 				}
-				waiting = again.IsZero() || now.Before(again)
+				job.Errand.Came(p.outside())
+				waiting = !job.Inside && (again.IsZero() || now.Before(again))
 			}
 		}
 	}

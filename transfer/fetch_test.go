@@ -12,10 +12,10 @@ import (
 
 // fetchAll does what a node does that heard of a release.
 func fetchAll(ctx context.Context, n *node, r *release, progress func(Progress)) error {
-	if err := n.Blocks(ctx, []manifest.CID{r.manifest.CID}); err != nil {
+	if err := n.Blocks(ctx, nil, []manifest.CID{r.manifest.CID}); err != nil {
 		return err
 	}
-	if err := n.Trees(ctx, r.files); err != nil {
+	if err := n.Trees(ctx, nil, r.files); err != nil {
 		return err
 	}
 	return n.Fetch(ctx, Job{Release: r.manifest.CID, Files: r.files, Progress: progress})
@@ -175,7 +175,7 @@ func TestInconsistentReleaseIsRefused(t *testing.T) {
 	otherTree := []manifest.File{r.files[0]}
 	otherTree[0].Digests = r.files[0].Layout
 	for _, files := range [][]manifest.File{wrongSize, otherTree} {
-		if err := b.Trees(within(t, 10*time.Second), files); !errors.Is(err, ErrManifest) {
+		if err := b.Trees(within(t, 10*time.Second), nil, files); !errors.Is(err, ErrManifest) {
 			t.Errorf("%v, want ErrManifest", err)
 		}
 	}

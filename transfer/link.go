@@ -62,7 +62,7 @@ type pace struct {
 func (l Link) pace() pace {
 	switch l {
 	case LAN:
-		return pace{256 << 10, 10 * time.Second, 2 * time.Second, 5 * time.Millisecond, 2 * time.Second, 20 * time.Second}
+		return pace{256 << 10, 10 * time.Second, 2 * time.Second, 5 * time.Millisecond, 250 * time.Millisecond, 20 * time.Second}
 	case Narrow:
 		return pace{64 << 10, time.Minute, 30 * time.Second, 2 * time.Second, 30 * time.Second, 2 * time.Minute}
 	case Satellite:

@@ -5,6 +5,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/libp2p/go-libp2p/core/peer"
+
 	"github.com/dunlin-mesh/dunlin/manifest"
 )
 
@@ -20,16 +22,21 @@ const (
 // plan says which chunk is missing, who holds it and who was asked for it. One
 // lock guards it and the bookkeeping of all sessions of the fetch.
 type plan struct {
-	budget *budget // memory for chunks asked for
+	budget *budget       // memory for chunks asked for
+	self   peer.ID       // of this node
+	stall  time.Duration // of the links to the outside
 
-	mu       sync.Mutex
-	files    []planFile
-	slots    []slot // all chunks of all files, in order
-	left     int    // slots missing
-	sessions map[*session]bool
-	doubled  int // slots with two owners
-	progress Progress
-	done     chan struct{} // closed when nothing is missing
+	mu           sync.Mutex
+	files        []planFile
+	slots        []slot // all chunks of all files, in order
+	left         int    // slots missing
+	sessions     map[*session]bool
+	doubled      int // slots with two owners
+	progress     Progress
+	turn         Turn
+	settled      time.Time     // nothing is asked outside before
+	outsideBytes uint64        // frame bytes that came from outside
+	done         chan struct{} // closed when nothing is missing
 }
 
 // planFile is a file with something missing. Immutable.
@@ -49,7 +56,7 @@ type slot struct {
 }
 
 func newPlan(b *budget) *plan {
-	return &plan{budget: b, sessions: map[*session]bool{}, done: make(chan struct{})}
+	return &plan{budget: b, sessions: map[*session]bool{}, turn: Turn{Outside: true}, done: make(chan struct{})}
 }
 
 // add takes a file into the plan, before any session is.
@@ -155,9 +162,13 @@ func (p *plan) held(s *session, file int, r manifest.Ranges) bool {
 	if file >= len(p.files) || r.End() > p.files[file].chunks.Len() {
 		return false
 	}
+	s.heard = true
 	for i := range r.All() {
 		i += p.files[file].base
 		if !s.holds(i) {
+			if bit(s.claims, i) {
+				s.claimKept = time.Now()
+			}
 			s.has[i/64] |= 1 << (i % 64)
 			s.count++
 			p.slots[i].holders++
@@ -181,11 +192,16 @@ func (p *plan) lost(s *session, i int) {
 //	while the window of s has room, of the slots that are missing, asked of
 //	nobody and held by s's peer: those that fewest peers hold; among equals, in
 //	order from where s left off; see traders for what is left to others
+//	outside of the site only while it is this node's turn, and nothing that a
+//	    peer inside holds or that another fetcher has claimed
 //	if there are none and nothing is asked of s: slots whose only owner has
 //	stalled
 func (p *plan) pick(s *session, now time.Time) (picked []int, starved bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if s.outside && (!p.turn.Outside || now.Before(p.settled)) {
+		return nil, p.turn.Outside
+	}
 	room := min(s.window.size(), max(s.pace.minWindow, int(p.budget.size)/(len(p.sessions)+1))) - (s.asked - s.partial)
 	room = min(room, s.conn.left()-(s.asked-s.partial))
 	if room <= 0 || s.asked > 0 && room < s.window.size()/4 || len(s.expected) >= maxAsked {
@@ -237,12 +253,17 @@ func (p *plan) rarest(s *session, room, most int, now time.Time) []int {
 	if s.count == len(p.slots) {
 		others, sharers = p.traders(s, now), p.sharers()
 	}
+	var near, claimers []*session
+	if s.outside {
+		near, claimers = p.nearby(now), p.claimers(s, now)
+	}
 	self := seedOf([]byte(s.self))
 	var own, rest picks
 	for n := range len(p.slots) {
 		i := (s.cursor + n) % len(p.slots)
 		c := &p.slots[i]
-		if !c.missing || c.owners[0] != nil || !s.holds(i) || c.holders > 1 && anyHolds(others, i) {
+		if !c.missing || c.owners[0] != nil || !s.holds(i) || c.holders > 1 && anyHolds(others, i) ||
+			anyHolds(near, i) || anyClaims(claimers, i) {
 			continue
 		}
 		if mine(self, sharers, c.key) {

@@ -31,6 +31,10 @@ func (s *session) read(ctx context.Context, arrivals chan<- arrival) error {
 				return fmt.Errorf("%w: have of chunks up to %d of file %d, which has fewer", ErrProtocol, m.Have.Chunks.End(), m.Have.File)
 			}
 			s.poke()
+		case m.Coming != nil:
+			if !s.plan.claimed(s, m.Coming, time.Now()) {
+				return fmt.Errorf("%w: claim of chunks up to %d of file %d, which has fewer", ErrProtocol, m.Coming.Chunks.End(), m.Coming.File)
+			}
 		case m.Frame != nil:
 			if err := s.frame(ctx, m.Frame, arrivals); err != nil {
 				return err
@@ -109,6 +113,9 @@ func (s *session) progress(n int) {
 	defer s.plan.mu.Unlock()
 	if s.since += n; s.since >= progressBytes {
 		s.progressed, s.since = time.Now(), 0
+	}
+	if s.outside {
+		s.plan.outsideBytes += uint64(n)
 	}
 	if e := &s.expected[0]; !e.dropped {
 		s.partial = min(s.partial+n, int(s.plan.slots[e.slot].bytes))

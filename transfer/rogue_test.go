@@ -257,7 +257,7 @@ func TestRogueBlocks(t *testing.T) {
 				rogue(hosts[1], tt.act)
 				connect(t, hosts[1], b.host)
 				done := make(chan error, 1)
-				go func() { done <- b.Blocks(within(t, time.Hour), []manifest.CID{r.manifest.CID}) }()
+				go func() { done <- b.Blocks(within(t, time.Hour), nil, []manifest.CID{r.manifest.CID}) }()
 				time.Sleep(3 * time.Minute)
 				if err := b.badPeer(hosts[1].ID()); !errors.Is(err, tt.want) || tt.want == nil && err != nil {
 					t.Errorf("dropped for %v, want %v", err, tt.want)

@@ -35,6 +35,7 @@ type scout struct {
 	mu      sync.Mutex
 	pauses  map[peer.ID]pause
 	notifee *network.NotifyBundle
+	allowed func(peer.ID) bool // nil for everybody; of the goroutine that calls ready
 }
 
 type pause struct {
@@ -54,6 +55,9 @@ func newScout(t *Transfer, id protocol.ID, use Use) *scout {
 	return s
 }
 
+// allow makes ready leave out peers of which may says no.
+func (s *scout) allow(may func(peer.ID) bool) { s.allowed = may }
+
 func (s *scout) close() { s.t.cfg.Host.Network().StopNotify(s.notifee) }
 
 func (s *scout) poke() {
@@ -70,7 +74,7 @@ func (s *scout) ready(inUse func(peer.ID) bool) (ready []peer.ID, again time.Tim
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, id := range s.t.cfg.Host.Network().Peers() {
-		if inUse(id) {
+		if inUse(id) || s.allowed != nil && !s.allowed(id) {
 			continue
 		}
 		until := s.t.peers.pausedUntil(id)
@@ -107,6 +111,14 @@ func (s *scout) speaks(id peer.ID) bool {
 	}
 	common, err := book.SupportsProtocols(id, s.protocol)
 	return err == nil && len(common) > 0
+}
+
+// again lets the peer be asked at once.
+func (s *scout) again(id peer.ID) {
+	s.mu.Lock()
+	delete(s.pauses, id)
+	s.mu.Unlock()
+	s.poke()
 }
 
 // ended notes that a session at the peer came to its end, well or not.

@@ -32,17 +32,18 @@ type serving struct {
 	link Link // after hello
 	pace pace
 
-	mu     sync.Mutex
-	wake   chan struct{} // capacity 1: the writer looks again
-	queue  []ask
-	chunks int // chunks and blocks in queue
-	files  []manifest.FileID
-	told   []manifest.Ranges // of each file
-	stales map[uint32]int    // files whose have-update is due, and how often to look
-	hello  *hello            // of the peer
-	last   time.Time         // when it last asked for something, or was answered
-	closed bool              // no more questions will come
-	effort effort
+	mu      sync.Mutex
+	wake    chan struct{} // capacity 1: the writer looks again
+	queue   []ask
+	chunks  int // chunks and blocks in queue
+	files   []manifest.FileID
+	told    []manifest.Ranges // of each file
+	stales  map[uint32]int    // files whose have-update is due, and how often to look
+	claimed map[uint32]told   // what was told of this node's claims
+	hello   *hello            // of the peer
+	last    time.Time         // when it last asked for something, or was answered
+	closed  bool              // no more questions will come
+	effort  effort
 }
 
 // ask is something to be answered: one field.

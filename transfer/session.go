@@ -30,13 +30,21 @@ type session struct {
 	pace pace
 	wake chan struct{} // capacity 1: the asker looks again
 
-	sent time.Time // when hello went out; set before the goroutines start
-	seed uint64    // see mine; set by join
+	sent    time.Time // when hello went out; set before the goroutines start
+	outside bool      // the peer is not of this site; likewise
+	seed    uint64    // see mine; set by join
 
 	// The rest belongs to plan.mu.
-	has        []uint64 // slots that the peer holds, a bit each
-	count      int      // of has
-	cursor     int      // slot to go on from
+	has        []uint64  // slots that the peer holds, a bit each
+	count      int       // of has
+	heard      bool      // the peer has said what it holds
+	claims     []uint64  // slots that the peer has asked others for; nil for none
+	claimCount int       // of claims
+	claimBytes uint64    // see coming
+	claimFresh time.Time // when claimBytes last changed
+	claimKept  time.Time // when a claim last came true, or the first was made
+	fetches    bool      // the peer is fetching the release itself
+	cursor     int       // slot to go on from
 	window     window
 	expected   []expected // in the order in which they must come
 	asked      int        // bytes of chunks in expected, dropped ones left out
@@ -103,7 +111,7 @@ func (p *plan) ask(ctx context.Context, t *Transfer, id peer.ID, job Job) (Link,
 		conn:   newConn(stream, 4<<10, messageWithin, link.pace().writeStall, &t.traffic, &r.traffic),
 		wake:   make(chan struct{}, 1),
 		window: window{least: link.pace().minWindow, most: t.cfg.MaxWindowBytes},
-		sent:   now, progressed: now,
+		sent:   now, progressed: now, outside: link != LAN,
 	}
 	if t.cfg.NoProgress > 0 {
 		s.pace.silence = t.cfg.NoProgress
@@ -212,6 +220,9 @@ func (s *session) askOn(ctx context.Context, link Link, job Job) error {
 		picked, starved := s.plan.pick(s, now)
 		if err := s.request(picked); err != nil {
 			return err
+		}
+		if s.outside {
+			s.plan.announce(s.t, picked)
 		}
 		again, err := s.silent(now)
 		if err != nil {

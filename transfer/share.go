@@ -38,12 +38,17 @@ func shareKey(file uint64, i, count int) uint64 {
 	return file + uint64(i/min(max(count/256, 1), shareRun))
 }
 
-// sharers returns the seeds of the other fetchers that s's fetch sees; the
-// caller holds mu.
+// sharers returns the seeds of the other fetchers that this one sees, and of
+// those of its own site; the caller holds mu.
 func (p *plan) sharers() (others []uint64) {
 	for o := range p.sessions {
-		if o.count > 0 && o.count < len(p.slots) {
+		if o.count < len(p.slots) && (o.count > 0 || o.fetches) {
 			others = append(others, o.seed)
+		}
+	}
+	for _, id := range p.turn.Sharers {
+		if id != p.self {
+			others = append(others, seedOf([]byte(id)))
 		}
 	}
 	return others

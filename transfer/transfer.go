@@ -42,6 +42,7 @@ type Transfer struct {
 	ended   bool
 	jobs    map[*context.CancelCauseFunc]struct{}
 	served  map[*serving]struct{}
+	plans   map[manifest.FileID]*plan // what is being fetched in chunks
 }
 
 // totals are the counters of Stats.
@@ -64,6 +65,7 @@ func New(cfg Config) (*Transfer, error) {
 		hub:     newHub(),
 		coding:  newBudget(codingSlots()),
 		started: make(chan struct{}),
+		plans:   map[manifest.FileID]*plan{},
 		jobs:    map[*context.CancelCauseFunc]struct{}{},
 		served:  map[*serving]struct{}{},
 	}

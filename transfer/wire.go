@@ -31,6 +31,7 @@ type message struct {
 	Block   *block   `cbor:"block,omitempty"`
 	Open    *open    `cbor:"open,omitempty"`
 	Have    *ranges  `cbor:"have,omitempty"`
+	Coming  *coming  `cbor:"coming,omitempty"`
 	Request *ranges  `cbor:"request,omitempty"`
 	Frame   *piece   `cbor:"frame,omitempty"`
 	Cancel  *ranges  `cbor:"cancel,omitempty"`
@@ -67,6 +68,16 @@ type ranges struct {
 	_      struct{} `cbor:",toarray"`
 	File   uint32
 	Chunks manifest.Ranges
+}
+
+// coming says which chunks of a file the server has asked others for, outside
+// of its site, and does not hold yet. It replaces the one before. Bytes grows
+// while something of them arrives.
+type coming struct {
+	_      struct{} `cbor:",toarray"`
+	File   uint32
+	Chunks manifest.Ranges
+	Bytes  uint64
 }
 
 // piece announces a frame of Bytes for a chunk.
@@ -114,6 +125,7 @@ func (m *message) Validate() error {
 		check(m.Block != nil, m.Block.validate),
 		check(m.Open != nil, m.Open.validate),
 		check(m.Have != nil, m.Have.validate),
+		check(m.Coming != nil, m.Coming.validate),
 		check(m.Request != nil, m.Request.validate),
 		check(m.Frame != nil, m.Frame.validate),
 		check(m.Cancel != nil, m.Cancel.validate),
@@ -162,6 +174,10 @@ func (r *ranges) validate() error {
 		return fmt.Errorf("file %d, %d spans up to chunk %d", r.File, len(r.Chunks), r.Chunks.End())
 	}
 	return r.Chunks.Validate()
+}
+
+func (c *coming) validate() error {
+	return (&ranges{File: c.File, Chunks: c.Chunks}).validate()
 }
 
 func (p *piece) validate() error {
