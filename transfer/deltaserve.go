@@ -28,13 +28,14 @@ const (
 
 // deltaServing is a delta session that a peer has open here.
 type deltaServing struct {
-	t      *Transfer
-	peer   *peerRecord
-	conn   *conn
-	link   Link
-	ask    *deltaAsk
-	effort codec.Effort
-	wake   chan struct{} // capacity 1: something about the file has changed
+	t       *Transfer
+	peer    *peerRecord
+	conn    *conn
+	link    Link
+	outside bool // the client is not of this site
+	ask     *deltaAsk
+	effort  codec.Effort
+	wake    chan struct{} // capacity 1: something about the file has changed
 }
 
 // serveDelta answers one session. runCtx is Run's and outlives the session.
@@ -52,7 +53,7 @@ func (t *Transfer) serveDelta(runCtx context.Context, stream network.Stream) {
 	peer := t.peers.get(stream.Conn().RemotePeer(), link, max(t.cfg.MemoryBytes/4, 2*codec.MaxFrameBytes))
 	defer t.peers.put(peer)
 	s := &deltaServing{
-		t: t, peer: peer, link: link, wake: make(chan struct{}, 1), ask: &deltaAsk{},
+		t: t, peer: peer, link: link, outside: !t.inside(stream.Conn()), wake: make(chan struct{}, 1), ask: &deltaAsk{},
 		conn: newConn(stream, writeBuffer, messageWithin, link.pace().writeStall, &t.traffic, &peer.traffic),
 	}
 	ctx, cancel := context.WithTimeout(runCtx, deltaLongest)
@@ -187,7 +188,7 @@ func (s *deltaServing) answer(ctx, runCtx context.Context, taken <-chan struct{}
 	for due := true; ; {
 		v := s.consider()
 		var other peer.ID
-		if v.fault == "" && v.wait == "" && s.link != LAN && booked == nil {
+		if v.fault == "" && v.wait == "" && s.outside && booked == nil {
 			if other, booked = s.t.deltas.link(v.key, s.peer.id, s.ask.Direct); booked == nil {
 				v.wait = waitElsewhere
 			}

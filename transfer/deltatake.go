@@ -198,7 +198,7 @@ func (r *deltaRun) refuse(s *suitor, code deltaCode) {
 func (r *deltaRun) take(ctx context.Context, s *suitor, p *part, missing uint64) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer context.AfterFunc(ctx, func() { _ = s.session.conn.stream.Reset() })()
-	if s.link != LAN {
+	if !r.t.near(s.id) {
 		var watching sync.WaitGroup
 		defer watching.Wait()
 		defer cancel(nil)

@@ -111,7 +111,7 @@ func (p *plan) ask(ctx context.Context, t *Transfer, id peer.ID, job Job) (Link,
 		conn:   newConn(stream, 4<<10, messageWithin, link.pace().writeStall, &t.traffic, &r.traffic),
 		wake:   make(chan struct{}, 1),
 		window: window{least: link.pace().minWindow, most: t.cfg.MaxWindowBytes},
-		sent:   now, progressed: now, outside: link != LAN,
+		sent:   now, progressed: now, outside: !t.inside(stream.Conn()),
 	}
 	if t.cfg.NoProgress > 0 {
 		s.pace.silence = t.cfg.NoProgress

@@ -2,8 +2,10 @@ package transfer
 
 import (
 	"errors"
+	"slices"
 	"time"
 
+	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"github.com/dunlin-mesh/dunlin/manifest"
@@ -121,8 +123,18 @@ func later(a, b time.Time) time.Time {
 	return b
 }
 
+// inside says whether a connection stays inside this node's site.
+func (t *Transfer) inside(c network.Conn) bool {
+	if t.cfg.Site != nil {
+		return t.cfg.Site.Local(c)
+	}
+	return t.linkOf(c) == LAN
+}
+
 // near says whether the peer is of this node's site.
-func (t *Transfer) near(id peer.ID) bool { return t.linkTo(id) == LAN }
+func (t *Transfer) near(id peer.ID) bool {
+	return slices.ContainsFunc(t.cfg.Host.Network().ConnsToPeer(id), t.inside)
+}
 
 // outsiders returns the connected peers that are not of this node's site.
 func (t *Transfer) outsiders() (ids []peer.ID) {
