@@ -16,7 +16,7 @@
 //	             new ─► forward, learn the update from whoever delivered it
 //	             known, old, publisher not pinned ─► drop
 //	             forged ─► drop, the deliverer loses score and goes on parole
-//	meet       new connection, and now and then ─► stream /dunlin/sync/1
+//	meet       new connection, and now and then ─► stream /dunlin/sync/2
 //	             digests equal ─► done: one round trip, under 60 bytes
 //	             different ─► ranges of the vector, halved until the publishers that
 //	             differ are found ─► each side asks for what it lacks and pins

@@ -65,18 +65,18 @@ type ask struct {
 	Have      versions
 }
 
-// versions is a [trust.Have] as four numbers.
+// versions is a [trust.Have] as five numbers.
 type versions struct {
-	_                                  struct{} `cbor:",toarray"`
-	Root, Timestamp, Snapshot, Targets int64
+	_                                          struct{} `cbor:",toarray"`
+	Root, Timestamp, Snapshot, Targets, Models int64
 }
 
 func versionsOf(h trust.Have) versions {
-	return versions{Root: h.Root, Timestamp: h.Timestamp, Snapshot: h.Snapshot, Targets: h.Targets}
+	return versions{Root: h.Root, Timestamp: h.Timestamp, Snapshot: h.Snapshot, Targets: h.Targets, Models: h.Models}
 }
 
 func (v versions) have() trust.Have {
-	return trust.Have{Root: v.Root, Timestamp: v.Timestamp, Snapshot: v.Snapshot, Targets: v.Targets}
+	return trust.Have{Root: v.Root, Timestamp: v.Timestamp, Snapshot: v.Snapshot, Targets: v.Targets, Models: v.Models}
 }
 
 // wants says whether the sender waits for an answer, the first digest apart.
@@ -148,6 +148,9 @@ func (v versions) validate() error {
 	if min(v.Root, v.Timestamp, v.Snapshot, v.Targets) < 0 ||
 		max(v.Root, v.Timestamp, v.Snapshot, v.Targets) > trust.MaxVersion {
 		return errors.New("version out of range")
+	}
+	if v.Models < 0 || v.Models > trust.MaxModels {
+		return fmt.Errorf("%d models, at most %d allowed", v.Models, trust.MaxModels)
 	}
 	return nil
 }

@@ -16,7 +16,7 @@ import (
 )
 
 // SyncProtocol names the anti-entropy protocol: see docs/protocol.md.
-const SyncProtocol protocol.ID = "/dunlin/sync/1"
+const SyncProtocol protocol.ID = "/dunlin/sync/2"
 
 // reconcile runs a session with a connected peer: about everything, or only
 // about the given publishers.

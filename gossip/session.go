@@ -50,6 +50,7 @@ type session struct {
 	offers   []ask                      // what the other side lacks and has not asked for, with what it has
 	shown    map[trust.Fingerprint]bool // publishers whose head is or was offered as a contradiction
 
+	whole     map[trust.Fingerprint]bool // publishers of which everything is asked for, nil for none
 	changed   map[trust.Fingerprint]bool // publishers that this session changed
 	taken     int                        // bytes taken in
 	unapplied []error                    // what the state refused without blaming the other side
@@ -199,7 +200,7 @@ func (s *session) compareEntry(theirs entry) {
 	if newer(ours.have, have) {
 		s.offers = append(s.offers, ask{Publisher: theirs.Publisher, Have: theirs.Have})
 	}
-	if have == ours.have {
+	if same(have, ours.have) {
 		s.contradict(ours)
 	}
 }
@@ -219,7 +220,7 @@ func (s *session) offer(out *outgoing) {
 	for len(s.offers) > 0 {
 		o := s.offers[0]
 		ours, _ := s.vector.find(o.Publisher)
-		if have := o.Have.have(); have != ours.have {
+		if have := o.Have.have(); !same(have, ours.have) {
 			if !s.grant(o.Publisher, have, out) {
 				break
 			}
@@ -290,8 +291,26 @@ func (s *session) ask(out *outgoing) {
 	n := min(len(s.wishes), maxAsks)
 	s.asked, s.wishes = s.wishes[:n:n], s.wishes[n:]
 	for _, publisher := range s.asked {
-		out.Asks = append(out.Asks, ask{Publisher: publisher, Have: versionsOf(s.g.config.State.Have(publisher))})
+		have := s.g.config.State.Have(publisher)
+		if s.whole[publisher] {
+			have = trust.Have{Root: have.Root}
+		}
+		out.Asks = append(out.Asks, ask{Publisher: publisher, Have: versionsOf(have)})
 	}
+}
+
+// askWhole plans to ask for everything of a publisher, since what came builds
+// on something else than what is held; once, since everything builds on nothing.
+func (s *session) askWhole(publisher trust.Fingerprint, why error) error {
+	if s.whole[publisher] {
+		return fmt.Errorf("update of %s: %w: %w", publisher, ErrProtocol, why)
+	}
+	if s.whole == nil {
+		s.whole = make(map[trust.Fingerprint]bool)
+	}
+	s.whole[publisher] = true
+	s.wishes = append(s.wishes, publisher)
+	return nil
 }
 
 // apply gives an update to the state. Only what is the other side's fault
@@ -306,6 +325,8 @@ func (s *session) apply(u trust.Update) error {
 		}
 	case trust.Hostile(err):
 		return fmt.Errorf("update of %s: %w", u.Publisher, err)
+	case errors.Is(err, trust.ErrPartial):
+		return s.askWhole(u.Publisher, err)
 	case errors.Is(err, trust.ErrUnknown): // not pinned, or no longer
 	case errors.Is(err, trust.ErrRollback): // somebody else was faster
 	default:

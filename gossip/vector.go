@@ -33,7 +33,7 @@ const (
 )
 
 // vectorDomain keeps our hashes apart from all others.
-const vectorDomain = "dunlin/sync/1"
+const vectorDomain = "dunlin/sync/2"
 
 // vector is what a node holds of each publisher that it pins, at one moment,
 // in the order of fingerprints.
@@ -153,6 +153,12 @@ func (v vector) section(prefix, salt []byte) section {
 		}
 	}
 	return s
+}
+
+// same says whether a and b are the same versions.
+func same(a, b trust.Have) bool {
+	a.Models, b.Models = 0, 0 // follows from the targets
+	return a == b
 }
 
 // newer says whether somebody with a holds something that somebody with b may

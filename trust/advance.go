@@ -52,8 +52,11 @@ func advance(old *view, u Update, deadline time.Time) (*view, error) {
 	if s.set, err = trustedmetadata.New(n.root.data); err != nil {
 		return nil, fmt.Errorf("root %d: %w", n.root.version, translate(err))
 	}
-	for _, part := range []func() error{s.timestamp, s.snapshot, s.targets, s.roles} {
+	for i, part := range []func() error{s.timestamp, s.fill, s.snapshot, s.targets, s.roles} {
 		if err := part(); err != nil {
+			if i > 0 && u.partial() && errors.Is(err, ErrMismatch) {
+				err = fmt.Errorf("%w: %v", ErrPartial, err) //nolint:errorlint // it is no mismatch any more
+			}
 			return nil, fmt.Errorf("publisher %s: %w", n.title(), err)
 		}
 		if n.timestamp == old.timestamp && n.root == old.root {
@@ -272,7 +275,9 @@ func (s *step) role(d metadata.DelegatedRole, by string, data []byte) error {
 		return err
 	}
 	s.n.memories[model] = learned
-	role.since, role.by = s.n.snapshot.version, by
+	if role.by = by; role.since < 1 || role.since > s.n.snapshot.version || s.reset && s.old.timestamp != nil {
+		role.since = s.n.snapshot.version
+	}
 	s.n.roles[model] = role
 	return nil
 }

@@ -15,6 +15,11 @@ var (
 	// ErrMismatch: the documents of an update do not belong together, or one
 	// is missing. Ask somebody else.
 	ErrMismatch = errors.New("metadata does not fit together")
+	// ErrPartial: an update leaves out what this node should hold already, and
+	// what it does hold does not fit. Either the publisher has contradicted
+	// itself and this node is on the other side, or the peer made it up: ask
+	// the same peer for everything, with a Have of nothing but the root.
+	ErrPartial = errors.New("update does not build on what is held here")
 	// ErrRollback: genuine, but older than what is believed already. Nothing
 	// to do; the peer that sent it may lag behind.
 	ErrRollback = errors.New("older than what is already trusted")

@@ -35,7 +35,7 @@ func FuzzDecodeHead(f *testing.F) {
 }
 
 func FuzzDecodeHave(f *testing.F) {
-	f.Add(must(Have{1, 2, 3, 4}.Encode()))
+	f.Add(must(Have{1, 2, 3, 4, 5}.Encode()))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		h, err := DecodeHave(data)
 		if err != nil {

@@ -34,17 +34,15 @@ func (r *Registry) Have(fp Fingerprint) Have {
 }
 
 // Update returns what a peer with have lacks of the publisher fp, and false if
-// that is nothing. Its size follows the models that changed, apart from the
-// snapshot (about 115 bytes for each model) and, when the set of models or
-// keys changed, the top-level targets. A peer with another root gets
-// everything. The error wraps ErrUnknown or ErrState.
+// that is nothing. Its size follows the models that changed or are new, not
+// those that there are. A peer with another root, or with nothing but a root,
+// gets everything. The error wraps ErrUnknown or ErrState.
 func (r *Registry) Update(fp Fingerprint, have Have) (Update, bool, error) {
 	v, err := r.view(fp)
 	if err != nil {
 		return Update{}, false, err
 	}
-	u, ok := v.update(have)
-	return u, ok, nil
+	return v.update(have)
 }
 
 // CheckHead says what h is to this node, at the price of one signature check
@@ -128,8 +126,8 @@ func vouches(root *rootDoc, timestamp *timestampDoc) error {
 // and all at once; changed says whether it brought anything. It is safe to
 // apply anything from anybody, in any order and twice.
 //
-// Errors: ErrMalformed, ErrForged, ErrMismatch (see Hostile), ErrRollback (the
-// peer lags behind), ErrEquivocation (evidence is kept), ErrExpired, ErrPinned
+// Errors: ErrMalformed, ErrForged, ErrMismatch (see Hostile), ErrPartial (ask
+// for everything), ErrRollback (the peer lags behind), ErrEquivocation (evidence is kept), ErrExpired, ErrPinned
 // (a root learned by fingerprint has a name that is taken), ErrUnknown,
 // ErrState. After any of them everything is as it was.
 func (r *Registry) Apply(fp Fingerprint, u Update) (changed bool, err error) {

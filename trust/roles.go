@@ -23,6 +23,12 @@ type (
 // name. TUF lets repositories add fields.
 const publisherField = "x-dunlin-publisher"
 
+// sinceField is the signed field of a model's role that holds the version of
+// the first snapshot which named it. So a node that has joined late knows which
+// models an older peer lacks. It is a hint: without it, or with a wrong one,
+// more travels than must.
+const sinceField = "x-dunlin-snapshot"
+
 // The entries of a snapshot and a timestamp are named like files.
 const (
 	snapshotEntry = metadata.SNAPSHOT + ".json"
@@ -155,8 +161,9 @@ type modelRole struct {
 	facts
 	releases []record // newest first, at most MaxReleases
 	minSafe  uint64
-	// since is the version of the snapshot with which this node first saw
-	// these bytes: no earlier snapshot of the publisher is known to name them.
+	// since is the version of the snapshot that named these bytes first, by the
+	// publisher's word (see sinceField), or else with which this node first saw
+	// them: no earlier snapshot is known to name them.
 	since int64
 	// by says who may sign for the role, see delegationKey.
 	by string
@@ -177,6 +184,9 @@ func decodeModelRole(model string, data []byte) (*modelRole, *targetsDoc, error)
 		return fail("%d releases, at most %d allowed", len(d.meta.Signed.Targets), MaxReleases)
 	}
 	role := &modelRole{facts: d.facts}
+	if since, ok := d.meta.Signed.UnrecognizedFields[sinceField].(float64); ok {
+		role.since = int64(since) // an integer within ±MaxVersion, see scanner
+	}
 	for path, target := range d.meta.Signed.Targets {
 		version, ok := strings.CutPrefix(path, model+"/")
 		if !ok {

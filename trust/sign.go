@@ -146,6 +146,7 @@ func (d *draft) release(model string, r record, minSafe uint64) error {
 	}
 	role := metadata.Targets(d.now.Add(TargetsLifetime))
 	role.Signed.Version = d.next(roleName(model) + ".json")
+	role.Signed.UnrecognizedFields = map[string]any{sinceField: d.snapshotVersion()}
 	for _, r := range releases {
 		c := custom{Created: r.Created, Sequence: r.Sequence}
 		if r.Sequence == releases[0].Sequence {
@@ -206,7 +207,7 @@ func (d *draft) publish() (*view, error) {
 		u.Targets = data
 	} else {
 		maps.Copy(snapshot.Signed.Meta, d.view.snapshot.meta.Signed.Meta)
-		snapshot.Signed.Version = d.view.snapshot.version + 1
+		snapshot.Signed.Version = d.snapshotVersion()
 		timestamp.Signed.Version = d.view.timestamp.version + 1
 	}
 	if len(u.Targets) != 0 {
@@ -230,6 +231,14 @@ func (d *draft) publish() (*view, error) {
 	}
 	n.tick(d.now)
 	return n, nil
+}
+
+// snapshotVersion returns the version that the next snapshot gets.
+func (d *draft) snapshotVersion() int64 {
+	if d.view.snapshot == nil {
+		return 1
+	}
+	return d.view.snapshot.version + 1
 }
 
 // next returns the version that the document of that entry gets.

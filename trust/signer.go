@@ -160,7 +160,10 @@ func (s *Signer) Head() Head {
 func (s *Signer) Have() Have { return s.current().have() }
 
 // Update returns what a node with have lacks, and false if that is nothing.
-func (s *Signer) Update(have Have) (Update, bool) { return s.current().update(have) }
+func (s *Signer) Update(have Have) (Update, bool) {
+	u, ok, err := s.current().update(have)
+	return u, ok && err == nil // what this very signer has signed is in strict form
+}
 
 // Release returns what version of model was signed as; false if it never was.
 func (s *Signer) Release(model manifest.Model, version string) (Release, bool) {

@@ -7,13 +7,14 @@ import (
 )
 
 // Have says how far a node is with one publisher: the version of each
-// document that it holds, 0 for none. It is a few dozen bytes however many
-// models there are.
+// document that it holds, 0 for none, and how many models its targets delegate
+// to. It is a few dozen bytes however many models there are.
 type Have struct {
 	Root      int64 `cbor:"root"`
 	Timestamp int64 `cbor:"timestamp"`
 	Snapshot  int64 `cbor:"snapshot"`
 	Targets   int64 `cbor:"targets"`
+	Models    int64 `cbor:"models"` // at most MaxModels
 }
 
 // Encode returns h as canonical dag-cbor; the error wraps [ErrMalformed].
@@ -40,6 +41,9 @@ func (h Have) validate() error {
 			return fmt.Errorf("have: %w: version %d out of range", ErrMalformed, v)
 		}
 	}
+	if h.Models < 0 || h.Models > MaxModels {
+		return fmt.Errorf("have: %w: %d models, at most %d allowed", ErrMalformed, h.Models, MaxModels)
+	}
 	return nil
 }
 
@@ -51,7 +55,9 @@ type Role struct {
 
 // Update is the signed metadata that a node with some [Have] lacks. Documents
 // that it holds already are absent (empty), except Timestamp, which is always
-// there. All bytes are the publisher's own, JSON, shared and not to be changed.
+// there. All bytes are the publisher's own, JSON, shared and not to be changed;
+// only of a Thin update Snapshot and Targets lack what the receiver can fill in
+// from what it holds, see thin.go.
 type Update struct {
 	Publisher Fingerprint `cbor:"publisher"`
 	Roots     [][]byte    `cbor:"roots"` // ascending versions without a gap
@@ -59,7 +65,11 @@ type Update struct {
 	Snapshot  []byte      `cbor:"snapshot"`
 	Targets   []byte      `cbor:"targets"`
 	Roles     []Role      `cbor:"roles"` // ascending names
+	Thin      bool        `cbor:"thin,omitempty"`
 }
+
+// partial says whether u builds on documents that the receiver must hold.
+func (u Update) partial() bool { return u.Thin || len(u.Snapshot) == 0 || len(u.Targets) == 0 }
 
 // Encode returns u as canonical dag-cbor of at most [MaxUpdateBytes]; the
 // error wraps [ErrMalformed].

@@ -58,20 +58,24 @@ func (v *view) have() Have {
 	}
 	if v.timestamp != nil {
 		h.Timestamp, h.Snapshot, h.Targets = v.timestamp.version, v.snapshot.version, v.targets.version
+		if d := v.targets.meta.Signed.Delegations; d != nil {
+			h.Models = int64(len(d.Roles))
+		}
 	}
 	return h
 }
 
 // update returns what a node with have lacks, and whether that is anything.
 // Roles are chosen by the snapshot with which they came: of thousands of
-// models only those travel that changed since the other's snapshot.
-func (v *view) update(have Have) (Update, bool) {
+// models only those travel that changed since the other's snapshot, and the
+// documents that name all models travel thin.
+func (v *view) update(have Have) (Update, bool, error) {
 	if v.timestamp == nil || have.Root > v.root.version {
-		return Update{}, false
+		return Update{}, false, nil
 	}
 	sameRoot := have.Root == v.root.version
 	if sameRoot && have.Timestamp >= v.timestamp.version {
-		return Update{}, false
+		return Update{}, false, nil
 	}
 	// Another root may have reset the versions of timestamp and snapshot, so
 	// they say nothing about what the other holds.
@@ -84,23 +88,34 @@ func (v *view) update(have Have) (Update, bool) {
 		Timestamp: v.timestamp.data,
 		Roles:     []Role{},
 	}
-	if have.Snapshot < v.snapshot.version {
-		u.Snapshot = v.snapshot.data
-	}
-	if have.Targets < v.targets.version {
-		u.Targets = v.targets.data
-	}
 	for _, model := range slices.Sorted(maps.Keys(v.roles)) {
 		if role := v.roles[model]; role.since > have.Snapshot {
 			u.Roles = append(u.Roles, Role{Name: roleName(model), Data: role.data})
 		}
 	}
-	return u, true
+	if have.Targets < v.targets.version {
+		u.Targets = v.targets.data
+	}
+	if have.Snapshot < v.snapshot.version {
+		u.Snapshot = v.snapshot.data
+	}
+	if min(have.Timestamp, have.Snapshot, have.Targets) == 0 {
+		return u, true, nil
+	}
+	u.Thin = true
+	var err error
+	if len(u.Snapshot) > 0 {
+		u.Snapshot, err = v.thinSnapshot(u)
+	}
+	if len(u.Targets) > 0 && err == nil {
+		u.Targets, err = v.thinTargets(have.Models)
+	}
+	return u, err == nil, err
 }
 
 // everything returns all documents, as an update for a node that has nothing.
 func (v *view) everything() Update {
-	u, _ := v.update(Have{})
+	u, _, _ := v.update(Have{}) // nothing to thin out, so no error
 	return u
 }
 
