@@ -46,7 +46,7 @@ func TestNodesConverge(t *testing.T) {
 		deliver := func(to int, u Update) {
 			before, sequences := regs[to].Have(fp), newest(regs[to])
 			past = append(past, u)
-			if _, err := regs[to].Apply(fp, u); err != nil && !errors.Is(err, ErrRollback) && !errors.Is(err, ErrPartial) {
+			if _, err := regs[to].Apply(fp, u); err != nil && !errors.Is(err, ErrRollback) && !errors.Is(err, ErrPartial) && !errors.Is(err, ErrMismatch) {
 				rt.Fatal(err)
 			}
 			after := regs[to].Have(fp)
