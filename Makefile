@@ -15,7 +15,7 @@ EXACT_PKGS := ./store ./transfer ./gossip
 SUMS       := ./codec/... ./delta/...
 SUMS_RACED := ./codec ./delta
 
-.PHONY: help setup build demo test race lint format fuzz bench bench-delta bench-tools check tidy clean
+.PHONY: help setup build demo test race lint format fuzz bench bench-delta bench-tools bench-swarm bench-swarm-tools check tidy clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -61,6 +61,14 @@ bench-delta: build bench-tools ## deltas next to those of zstd, xdelta3 and bsdi
 bench-tools: ## the tools that bench-delta compares with, by apt-get if missing (root on Debian)
 	-@for t in zstd xdelta3 bsdiff bspatch; do command -v $$t >/dev/null || missing=1; done; \
 	  test -z "$$missing" || { apt-get update -qq && apt-get install -y -qq zstd xdelta3 bsdiff; }
+
+bench-swarm: build bench-swarm-tools ## one file to many nodes over narrow uplinks, next to rsync, aria2, syncthing (root); BENCH="-only PATTERN -json -skip-tools"
+	$(GO) build -o build/swarm ./testnet/swarm
+	build/swarm -dunlin $(BIN) $(BENCH)
+
+bench-swarm-tools: ## the tools that bench-swarm compares with, by apt-get if missing (root on Debian)
+	-@for t in ip tc rsync aria2c syncthing zstd xdelta3; do command -v $$t >/dev/null || missing=1; done; \
+	  test -z "$$missing" || { apt-get update -qq && apt-get install -y -qq iproute2 rsync aria2 syncthing zstd xdelta3; }
 
 tidy: ## go.mod and go.sum as the code needs them
 	$(GO) mod tidy

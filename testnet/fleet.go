@@ -38,9 +38,15 @@ func New(binary, dir string, env ...string) (*Fleet, error) {
 // `dunlin init`. It listens on a free TCP port of loopback and does not look
 // for others by itself, unless args say otherwise.
 func (f *Fleet) Add(ctx context.Context, name string, args ...string) (*Node, error) {
-	n := &Node{Name: name, Dir: filepath.Join(f.dir, name), fleet: f}
-	init := append([]string{"init", "--no-mdns", "--listen", "/ip4/127.0.0.1/tcp/0"}, args...)
-	if _, err := n.Run(ctx, init...); err != nil {
+	return f.AddAt(ctx, name, nil, append([]string{"--no-mdns", "--listen", "/ip4/127.0.0.1/tcp/0"}, args...)...)
+}
+
+// AddAt makes a node as an operator would, with the arguments of `dunlin init`
+// and no others. Its process is started with the words of exec in front, such
+// as those of a place in a lab.
+func (f *Fleet) AddAt(ctx context.Context, name string, exec []string, args ...string) (*Node, error) {
+	n := &Node{Name: name, Dir: filepath.Join(f.dir, name), fleet: f, exec: exec}
+	if _, err := n.Run(ctx, append([]string{"init"}, args...)...); err != nil {
 		return nil, err
 	}
 	f.mu.Lock()

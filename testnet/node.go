@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -31,6 +32,7 @@ type Node struct {
 	Dir  string // its home
 
 	fleet *Fleet
+	exec  []string // words in front of the command that runs it
 
 	mu   sync.Mutex // owns what follows
 	cmd  *exec.Cmd
@@ -87,7 +89,8 @@ func (n *Node) Start(ctx context.Context) (err error) {
 		return fmt.Errorf("start %s: %w", n.Name, err)
 	}
 	defer func() { err = errors.Join(err, log.Close()) }()
-	cmd := exec.Command(n.fleet.binary, "--dir", n.Dir, "-v", "up") //nolint:noctx // it outlives this call; Stop and Kill end it
+	words := append(slices.Clone(n.exec), n.fleet.binary, "--dir", n.Dir, "-v", "up")
+	cmd := exec.Command(words[0], words[1:]...) //nolint:noctx // it outlives this call; Stop and Kill end it
 	cmd.Env = append(os.Environ(), n.fleet.env...)
 	cmd.Stderr = log
 	cmd.SysProcAttr = dieWithParent()

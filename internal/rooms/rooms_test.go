@@ -45,6 +45,7 @@ var mayImport = map[string][]string{
 	"cmd/dunlin":              {"node", "node/api", "delta", "codec", "chunker", "manifest", "runtime", "runtime/onnx", "store", "internal/durable"},
 	"testnet":                 {"node/api"},
 	"testnet/lab":             {},
+	"testnet/swarm":           {"testnet", "testnet/lab", "node/api", "manifest"},
 	"testnet/demo":            {"testnet", "node/api", "runtime", "internal/durable"},
 	"internal/durable":        {},
 	"internal/raced":          {},

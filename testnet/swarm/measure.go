@@ -1,0 +1,169 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/dunlin-mesh/dunlin/testnet/lab"
+)
+
+// row is one measurement: one system, one case, one run.
+type row struct {
+	Case   string `json:"case"`
+	System string `json:"system"`
+	Run    int    `json:"run"`
+	Ideal  ideal  `json:"ideal"`
+	Target target `json:"target,omitzero"`
+
+	// Of an update.
+	Seconds    float64   `json:"seconds,omitempty"`      // until every node held it, verified
+	NodeSecond []float64 `json:"node_seconds,omitempty"` // each
+	TimeRatio  float64   `json:"time_ratio,omitempty"`   // to the ideal at line rate
+	SiteIn     []uint64  `json:"site_in,omitempty"`      // WAN bytes, the publisher's site first
+	SiteOut    []uint64  `json:"site_out,omitempty"`
+	BytesRatio float64   `json:"bytes_ratio,omitempty"` // mean of the sites, the publisher's apart
+	WorstRatio float64   `json:"worst_ratio,omitempty"` // of the site that got most
+
+	// Of nothing.
+	IdleSeconds float64 `json:"idle_seconds,omitempty"`
+	IdlePerNode float64 `json:"idle_bytes_per_node_minute,omitempty"` // in and out
+	IdlePackets float64 `json:"idle_packets_per_node_minute,omitempty"`
+
+	Use     []use   `json:"use,omitempty"` // during the measurement; peaks since the start
+	Load    float64 `json:"load"`          // of the machine, over the last minute
+	Problem string  `json:"problem,omitempty"`
+}
+
+// trailing is how long uplinks are counted on after the last node is done.
+const trailing = time.Second
+
+// measure runs one case with one system.
+func (s *settings) measure(ctx context.Context, c benchCase, w work, best ideal, sys system, line *timeline, stderr io.Writer) (r row, err error) {
+	r = row{Case: c.name, Ideal: best, Target: c.target}
+	b, err := newBed(ctx, c.sites, c.nodes, c.rate)
+	if err != nil {
+		return r, err
+	}
+	defer func() { err = errors.Join(err, sys.stop(), b.Close()) }()
+	old, updated := w.build(fullSize)
+	if err := sys.start(ctx, b, w, old); err != nil {
+		return r, fmt.Errorf("start: %w", err)
+	}
+	if err := b.narrow(ctx); err != nil {
+		return r, err
+	}
+	if err := b.settle(ctx); err != nil {
+		return r, err
+	}
+	used, err := sys.use()
+	if err != nil {
+		return r, err
+	}
+	if c.kind == nothing {
+		err = r.idle(ctx, b, s.idle)
+	} else {
+		err = r.update(ctx, b, w, updated, sys, line)
+	}
+	if err != nil {
+		return r, err
+	}
+	r.Load = load()
+	if r.Use, err = sys.use(); err != nil {
+		return r, err
+	}
+	for i := range r.Use {
+		if i < len(used) {
+			r.Use[i].CPU -= used[i].CPU
+		}
+	}
+	if line != nil && c.kind != nothing {
+		if err := line.noteLogs(append([]place{b.publisher}, b.takers...)); err != nil {
+			return r, err
+		}
+		line.write(stderr)
+	}
+	return r, nil
+}
+
+func (r *row) update(ctx context.Context, b *bed, w work, updated []byte, sys system, line *timeline) error {
+	watch, stop := context.WithCancel(ctx)
+	type series struct {
+		at  []time.Time
+		all [][]lab.Counter
+	}
+	sampled := make(chan series, 1)
+	go func() {
+		at, all := sample(watch, b.Lab)
+		sampled <- series{at, all}
+	}()
+	defer func() {
+		stop()
+		s := <-sampled
+		line.noteUplinks(s.at, s.all)
+	}()
+	before, err := b.Counters()
+	if err != nil {
+		return err
+	}
+	start := time.Now()
+	done, err := sys.update(ctx, b, w, updated)
+	if err != nil {
+		return fmt.Errorf("update: %w", err)
+	}
+	if err := pause(ctx, trailing); err != nil {
+		return err
+	}
+	after, err := b.Counters()
+	if err != nil {
+		return err
+	}
+	for _, at := range done {
+		r.NodeSecond = append(r.NodeSecond, at.Sub(start).Seconds())
+		r.Seconds = max(r.Seconds, at.Sub(start).Seconds())
+	}
+	var sum uint64
+	for site := range after {
+		c := after[site].Sub(before[site])
+		r.SiteIn, r.SiteOut = append(r.SiteIn, c.BytesIn), append(r.SiteOut, c.BytesOut)
+		if site != publisherSite {
+			sum += c.BytesIn
+			r.WorstRatio = max(r.WorstRatio, float64(c.BytesIn)/float64(r.Ideal.Bytes))
+		}
+	}
+	r.BytesRatio = float64(sum) / float64(len(after)-1) / float64(r.Ideal.Bytes)
+	r.TimeRatio = r.Seconds / (float64(r.Ideal.Bytes*8) / float64(b.rate))
+	return nil
+}
+
+// idle counts what crosses the uplinks of the sites, the publisher's apart,
+// in both directions.
+func (r *row) idle(ctx context.Context, b *bed, length time.Duration) error {
+	before, err := b.Counters()
+	if err != nil {
+		return err
+	}
+	start := time.Now()
+	if err := pause(ctx, length); err != nil {
+		return err
+	}
+	after, err := b.Counters()
+	if err != nil {
+		return err
+	}
+	minutes := time.Since(start).Minutes()
+	r.IdleSeconds = minutes * 60
+	for site := range after {
+		c := after[site].Sub(before[site])
+		r.SiteIn, r.SiteOut = append(r.SiteIn, c.BytesIn), append(r.SiteOut, c.BytesOut)
+		if site != publisherSite {
+			r.IdlePerNode += float64(c.BytesIn + c.BytesOut)
+			r.IdlePackets += float64(c.PacketsIn + c.PacketsOut)
+		}
+	}
+	r.IdlePerNode /= minutes * float64(len(b.takers))
+	r.IdlePackets /= minutes * float64(len(b.takers))
+	return nil
+}

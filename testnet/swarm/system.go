@@ -1,0 +1,31 @@
+package main
+
+import (
+	"context"
+	"time"
+)
+
+// system is a way to bring a file from the publisher to every node.
+//
+// Calls come in this order: start, update, use, stop; update may be left out.
+// stop is always called.
+type system interface {
+	// start brings everything up, with the old file at every node, and returns
+	// when it is there; old may be nil. Uplinks have no bound.
+	start(ctx context.Context, b *bed, w work, old []byte) error
+	// update brings the updated file to every node. It returns when each held
+	// it, by the order of b.takers.
+	update(ctx context.Context, b *bed, w work, updated []byte) ([]time.Time, error)
+	// use tells what the processes of each node took so far: CPU and peak of
+	// memory.
+	use() ([]use, error)
+	// stop ends every process.
+	stop() error
+}
+
+// use is what the processes of one node took.
+type use struct {
+	Name string        `json:"name"`
+	CPU  time.Duration `json:"cpu_ns"`
+	Peak int64         `json:"peak_bytes"` // resident, of the largest process
+}
