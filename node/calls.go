@@ -30,6 +30,7 @@ func (n *Node) createPublisher(_ context.Context, req api.PublisherRequest, _ *a
 	if _, err := n.trust.Pin(root); err != nil {
 		return api.PublisherRoot{}, err
 	}
+	n.tellPins()
 	return describeRoot(req.Name, root), nil
 }
 
@@ -65,6 +66,7 @@ func (n *Node) pin(_ context.Context, req api.TrustRequest, _ *api.Writer) (api.
 	if err != nil {
 		return api.Publisher{}, err
 	}
+	n.tellPins()
 	signal(n.ask)
 	return n.describePublisher(p, nil), nil
 }

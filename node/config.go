@@ -19,6 +19,7 @@ import (
 	"github.com/dunlin-mesh/dunlin/gossip"
 	"github.com/dunlin-mesh/dunlin/internal/durable"
 	"github.com/dunlin-mesh/dunlin/manifest"
+	"github.com/dunlin-mesh/dunlin/site"
 	"github.com/dunlin-mesh/dunlin/trust"
 )
 
@@ -52,8 +53,13 @@ type Config struct {
 	// Default "wan"; peers on the same subnet are treated as lan by themselves.
 	Preset Preset `json:"preset"`
 	// Site is a label for the nodes that reach each other without crossing an
-	// expensive link. Shown in status; default none.
+	// expensive link, see [site.ValidateLabel]. Peers that show the same one are
+	// in this node's site, those that show another one are not, whatever their
+	// addresses. Default none: the subnet and the round trip tell.
 	Site string `json:"site,omitempty"`
+	// SiteGateways is how many members of the site keep contact with the outside,
+	// 1 to 8; default 2. The same on all of them.
+	SiteGateways int `json:"site_gateways"`
 	// Listen are multiaddrs to listen on. Default: TCP and QUIC on port 4617 on
 	// every IPv4 and IPv6 interface. The list ["none"] makes a node that only
 	// dials.
@@ -92,6 +98,7 @@ func DefaultConfig() Config {
 	return Config{
 		Mesh:         "dunlin",
 		Preset:       WAN,
+		SiteGateways: site.DefaultGateways,
 		Listen:       DefaultListen(),
 		MinFreeBytes: 64 << 20,
 		Expiry:       "offline",
@@ -118,8 +125,11 @@ func (c Config) Validate() error {
 	if !slices.Contains(Presets(), c.Preset) {
 		return fmt.Errorf("preset %q is none of %v", c.Preset, Presets())
 	}
-	if len(c.Site) > 64 {
-		return fmt.Errorf("site label of %d bytes, at most 64", len(c.Site))
+	if err := site.ValidateLabel(c.Site); err != nil {
+		return err
+	}
+	if c.SiteGateways < 1 || c.SiteGateways > site.MaxGateways {
+		return fmt.Errorf("site_gateways %d is not within 1 and %d", c.SiteGateways, site.MaxGateways)
 	}
 	if len(c.Listen) == 0 {
 		return errors.New(`no listen address: leave "listen" out for the default, or say ["none"] for a node that only dials`)

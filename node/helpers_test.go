@@ -137,9 +137,13 @@ func (b *bystander) model(t *testing.T, m manifest.Model) api.Model {
 // publisher starts a node with the publisher acme and returns its root.
 func publisher(t *testing.T) (*bystander, []byte) {
 	t.Helper()
-	b := start(t, newHome(t, nil), nil)
+	b := start(t, newHome(t, at("press")), nil)
 	return b, must[api.PublisherRoot](t, b, "publisher/create", api.PublisherRequest{Name: "acme"}).Root
 }
+
+// at puts a node at a site of that name: out of the sites of all nodes with other
+// labels, though not of those with none.
+func at(label string) func(*Config) { return func(c *Config) { c.Site = label } }
 
 // neighbour starts a node that is connected to another and believes a root.
 func neighbour(t *testing.T, of *bystander, root []byte, engine *fakeEngine, change func(*Config)) *bystander {

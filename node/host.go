@@ -15,6 +15,8 @@ import (
 	libp2ptls "github.com/libp2p/go-libp2p/p2p/security/tls"
 	libp2pquic "github.com/libp2p/go-libp2p/p2p/transport/quic"
 	"github.com/libp2p/go-libp2p/p2p/transport/tcp"
+
+	"github.com/dunlin-mesh/dunlin/site"
 )
 
 // Bounds of what peers may make a node hold.
@@ -24,7 +26,6 @@ const (
 	maxHostMemory   = 48 << 20 // of libp2p's buffers, in sum
 	streamWindow    = 2 << 20  // of yamux: 2 MiB in flight fill 20 Mbit/s at 800 ms
 	maxOpenFiles    = 256
-	agentVersion    = "dunlin/" + Version
 	connGracePeriod = 20 * time.Second
 )
 
@@ -58,7 +59,7 @@ func newHost(c Config, key crypto.PrivKey, counter *metrics.BandwidthCounter) (h
 		libp2p.ConnectionManager(conns),
 		libp2p.ResourceManager(resources),
 		libp2p.BandwidthReporter(counter),
-		libp2p.UserAgent(agentVersion),
+		libp2p.UserAgent(site.Agent(Version, c.Site)),
 		libp2p.DisableRelay(),
 		libp2p.DisableMetrics(),
 	}

@@ -20,6 +20,7 @@ import (
 	"github.com/dunlin-mesh/dunlin/gossip"
 	"github.com/dunlin-mesh/dunlin/manifest"
 	modelrt "github.com/dunlin-mesh/dunlin/runtime"
+	"github.com/dunlin-mesh/dunlin/site"
 	"github.com/dunlin-mesh/dunlin/store"
 	"github.com/dunlin-mesh/dunlin/transfer"
 	"github.com/dunlin-mesh/dunlin/trust"
@@ -71,6 +72,7 @@ type Node struct {
 type online struct {
 	host     host.Host
 	counter  *metrics.BandwidthCounter
+	site     *site.Site
 	gossip   *gossip.Gossip
 	transfer *transfer.Transfer
 	since    time.Time
@@ -201,8 +203,11 @@ func (n *Node) Run(ctx context.Context) (err error) {
 		}
 	}()
 	net := &online{host: h, counter: counter, since: time.Now()}
+	if net.site, err = n.newSite(h); err != nil {
+		return err
+	}
 	net.transfer, err = transfer.New(transfer.Config{
-		Host: h, Store: holder{n.store}, Link: transfer.Link(n.config.Preset), Logger: n.log,
+		Host: h, Store: holder{n.store}, Link: transfer.Link(n.config.Preset), Site: neighbourhood{net.site}, Logger: n.log,
 		Delta: n.deltaConfig(),
 		OnBadPeer: func(p peer.ID, err error) {
 			n.log.Warn("a peer misbehaved, fetching elsewhere", slog.String("peer", p.String()), slog.Any("error", err))
@@ -224,10 +229,11 @@ func (n *Node) Run(ctx context.Context) (err error) {
 	}
 	n.net.Store(net)
 	defer n.net.Store(nil)
+	n.tellPins()
 
 	group, groupCtx := errgroup.WithContext(ctx)
 	for _, run := range []func(context.Context) error{
-		n.serve, net.transfer.Run, net.gossip.Run, find.run,
+		n.serve, net.site.Run, net.transfer.Run, net.gossip.Run, find.run,
 		func(ctx context.Context) error { return n.keepWanted(ctx, net) },
 		func(ctx context.Context) error { return n.askPeers(ctx, net) },
 	} {

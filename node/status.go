@@ -11,6 +11,7 @@ import (
 	"github.com/dunlin-mesh/dunlin/manifest"
 	"github.com/dunlin-mesh/dunlin/node/api"
 	modelrt "github.com/dunlin-mesh/dunlin/runtime"
+	"github.com/dunlin-mesh/dunlin/site"
 	"github.com/dunlin-mesh/dunlin/store"
 	"github.com/dunlin-mesh/dunlin/transfer"
 )
@@ -24,6 +25,8 @@ func (n *Node) status(ctx context.Context, _ none, out *api.Writer) (api.Status,
 	if net := n.net.Load(); net != nil {
 		s.Running, s.Since, s.Addresses = true, net.since, addresses(net.host)
 		s.Peers = len(net.host.Network().Peers())
+		s.Members = len(net.site.Members())
+		s.Gateway, _ = net.site.Gateway()
 		totals, transfers := net.counter.GetBandwidthTotals(), net.transfer.Stats()
 		s.Network = api.Network{
 			BytesIn: totals.TotalIn, BytesOut: totals.TotalOut,
@@ -166,12 +169,18 @@ func (n *Node) peers(context.Context, none, *api.Writer) ([]api.Peer, error) {
 		for _, s := range net.transfer.Stats().Peers {
 			stats[s.Peer] = s
 		}
+		members := make(map[peer.ID]site.Member)
+		for _, m := range net.site.Members() {
+			members[m.ID] = m
+		}
 		for _, c := range net.host.Network().Conns() {
 			id := c.RemotePeer()
+			m, member := members[id]
 			p := &api.Peer{
 				ID: id.String(), Connected: true, Addresses: []string{c.RemoteMultiaddr().String()},
 				Direction: direction(c.Stat().Direction), LastSeen: n.book.lastSeen(id),
 				RTTMillis: float64(stats[id].RTT.Microseconds()) / 1000, Parole: stats[id].State == transfer.PeerParole,
+				Local: net.site.Local(c), Member: member, Gateway: m.Gateway, Site: net.site.LabelOf(id),
 			}
 			total := net.counter.GetBandwidthForPeer(id)
 			p.BytesIn, p.BytesOut = total.TotalIn, total.TotalOut

@@ -18,7 +18,7 @@ import (
 const kbit = 1000 / 8 // bytes a second
 
 // chain is publisher, one node that knows only it, and one that knows only that
-// one, with links in between.
+// one, with links in between: each of them at a site of its own.
 type chain struct {
 	publisher, near, far *testnet.Node
 	first, second        *testnet.Link
@@ -31,11 +31,11 @@ func newChain(t *testing.T, path string, bytesPerSecond int64, preset string) *c
 	fleet, dir := newFleet(t)
 	c := &chain{}
 	var root string
-	c.publisher, root = startPublisher(t, fleet, dir, "--preset", preset)
+	c.publisher, root = startPublisher(t, fleet, dir, "--preset", preset, "--site", "office")
 	must(t, c.publisher, "publish", path, "--model", "acme/m", "--version", "1")
 	add := func(name string, of *testnet.Node) (*testnet.Node, *testnet.Link) {
 		l := newLink(t, of, 0)
-		n := start(t, fleet, name, "--preset", preset, "--no-runtime", "--bootstrap", l.Address())
+		n := start(t, fleet, name, "--preset", preset, "--site", name, "--no-runtime", "--bootstrap", l.Address())
 		must(t, n, "trust", "add", root)
 		must(t, n, "carry", "acme/*")
 		must(t, n, "wait", "acme/m@1", "--timeout", "2m")

@@ -35,6 +35,12 @@ func (statusCmd) Run(e *env) error {
 		if s.Site != "" {
 			fmt.Fprintf(w, ", site %s", s.Site)
 		}
+		if s.Members > 1 {
+			fmt.Fprintf(w, ", %d members here", s.Members)
+			if s.Gateway {
+				fmt.Fprint(w, ", this one a gateway")
+			}
+		}
 		fmt.Fprintln(w)
 		for _, a := range s.Addresses {
 			fmt.Fprintf(w, "        %s\n", a)
@@ -142,7 +148,7 @@ func (peersCmd) Run(e *env) error {
 		return err
 	}
 	return e.print(peers, func(w io.Writer) {
-		t := newTable(w, "PEER", "LINK", "RTT", "IN", "OUT", "ADDRESS")
+		t := newTable(w, "PEER", "LINK", "SITE", "RTT", "IN", "OUT", "ADDRESS")
 		for _, p := range peers {
 			link, rtt := "-", "-"
 			if p.Connected {
@@ -151,6 +157,17 @@ func (peersCmd) Run(e *env) error {
 			if p.Parole {
 				link += " (parole)"
 			}
+			where := p.Site
+			switch {
+			case p.Gateway:
+				where = strings.TrimSpace(where + " member, gateway")
+			case p.Member:
+				where = strings.TrimSpace(where + " member")
+			case p.Local:
+				where = strings.TrimSpace(where + " local")
+			case where == "":
+				where = "-"
+			}
 			if p.RTTMillis > 0 {
 				rtt = fmt.Sprintf("%.1f ms", p.RTTMillis)
 			}
@@ -158,7 +175,7 @@ func (peersCmd) Run(e *env) error {
 			if len(p.Addresses) > 0 {
 				address = p.Addresses[0]
 			}
-			t.row(p.ID, link, rtt, size(uint64(p.BytesIn)), size(uint64(p.BytesOut)), address)
+			t.row(p.ID, link, where, rtt, size(uint64(p.BytesIn)), size(uint64(p.BytesOut)), address)
 		}
 		t.flush()
 	})

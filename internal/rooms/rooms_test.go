@@ -38,10 +38,11 @@ var mayImport = map[string][]string{
 	"store":                   {"manifest", "internal/durable"},
 	"gossip":                  {"trust", "manifest"},
 	"transfer":                {"codec", "manifest"},
+	"site":                    {"manifest"},
 	"runtime":                 {"internal/durable"},
 	"runtime/onnx":            {"runtime", "runtime/onnx/ortlib"},
 	"node/api":                {"manifest", "runtime"},
-	"node":                    {"node/api", "gossip", "trust", "transfer", "store", "chunker", "codec", "delta", "manifest", "runtime", "internal/durable"},
+	"node":                    {"node/api", "gossip", "trust", "transfer", "site", "store", "chunker", "codec", "delta", "manifest", "runtime", "internal/durable"},
 	"cmd/dunlin":              {"node", "node/api", "delta", "codec", "chunker", "manifest", "runtime", "runtime/onnx", "store", "internal/durable"},
 	"testnet":                 {"node/api"},
 	"testnet/lab":             {},
@@ -58,7 +59,7 @@ var mayImport = map[string][]string{
 
 // onlyIn lists the packages whose production code alone may import a module.
 var onlyIn = map[string][]string{
-	"github.com/libp2p/go-libp2p":     {"gossip", "transfer", "node", "testnet"},
+	"github.com/libp2p/go-libp2p":     {"gossip", "transfer", "site", "node", "testnet"},
 	"github.com/dgraph-io/badger":     {"store"},
 	"github.com/yalue/onnxruntime_go": {"runtime/onnx"},
 	"github.com/theupdateframework":   {"trust"},

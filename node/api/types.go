@@ -23,6 +23,8 @@ type Status struct {
 	Version    string       `json:"version"` // of the software
 	Mesh       string       `json:"mesh"`
 	Site       string       `json:"site,omitempty"`
+	Members    int          `json:"members"` // of the site that are connected, this node included; 0 unless running
+	Gateway    bool         `json:"gateway"` // this node keeps contact with the outside for its site
 	Preset     string       `json:"preset"`
 	Peers      int          `json:"peers"` // connected
 	Network    Network      `json:"network"`
@@ -124,7 +126,11 @@ type Peer struct {
 	BytesIn   int64     `json:"bytes_in"`
 	BytesOut  int64     `json:"bytes_out"`
 	LastSeen  time.Time `json:"last_seen,omitzero"`
-	Parole    bool      `json:"parole,omitempty"` // sent bad bytes, not asked for now
+	Parole    bool      `json:"parole,omitempty"`  // sent bad bytes, not asked for now
+	Local     bool      `json:"local"`             // reached inside the site
+	Member    bool      `json:"member,omitempty"`  // of the site: it has said what it does
+	Gateway   bool      `json:"gateway,omitempty"` // it keeps contact with the outside for the site
+	Site      string    `json:"site,omitempty"`    // label that it shows
 }
 
 // Publisher is one pinned publisher.
