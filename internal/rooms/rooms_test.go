@@ -37,6 +37,7 @@ var mayImport = map[string][]string{
 	"internal/synth":          {"chunker"},
 	"store":                   {"manifest", "internal/durable"},
 	"gossip":                  {"trust", "manifest"},
+	"links":                   {"internal/durable"},
 	"transfer":                {"codec", "manifest"},
 	"site":                    {"manifest"},
 	"runtime":                 {"internal/durable"},
