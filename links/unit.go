@@ -96,7 +96,7 @@ func formatUnit(n int64, names []unit) string {
 	if n == 0 {
 		return "none"
 	}
-	best := strconv.FormatInt(n, 10) + names[len(names)-1].name
+	best := ""
 	for _, u := range names {
 		size := int64(u.size)
 		decimal := size%1000 == 0
@@ -105,7 +105,7 @@ func formatUnit(n int64, names []unit) string {
 		}
 		text := strconv.FormatFloat(float64(n)/u.size, 'f', 3, 64)
 		text = strings.TrimSuffix(strings.TrimRight(text, "0"), ".") + u.name
-		if len(text) < len(best) {
+		if best == "" || len(text) < len(best) {
 			best = text
 		}
 	}

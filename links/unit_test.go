@@ -43,7 +43,7 @@ func TestUnitsReadWhatTheyWrite(t *testing.T) {
 			t.Errorf("%d is written as %s, want %s", int64(r), got, want)
 		}
 	}
-	for b, want := range map[Bytes]string{16 << 20: "16MiB", 500e6: "500MB", 1234567: "1234.567kB", 1: "1B", 3 << 30: "3GiB"} {
+	for b, want := range map[Bytes]string{16 << 20: "16MiB", 500e6: "500MB", 1234567: "1234567B", 1_234_000: "1234kB", 1: "1B", 3 << 30: "3GiB"} {
 		if got := b.String(); got != want {
 			t.Errorf("%d is written as %s, want %s", int64(b), got, want)
 		}
