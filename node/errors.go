@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/dunlin-mesh/dunlin/bundle"
 	"github.com/dunlin-mesh/dunlin/chunker"
 	"github.com/dunlin-mesh/dunlin/manifest"
 	"github.com/dunlin-mesh/dunlin/node/api"
@@ -40,7 +41,7 @@ func codeOf(err error) api.Code {
 	switch {
 	case is(manifest.ErrName, manifest.ErrCID, modelrt.ErrInput, modelrt.ErrTensor):
 		return api.CodeUsage
-	case is(errWrongModel, transfer.ErrManifest, trust.ErrForged, trust.ErrMalformed, trust.ErrRollback, trust.ErrEquivocation, trust.ErrExpired, trust.ErrMismatch,
+	case is(errWrongModel, bundle.ErrMalformed, transfer.ErrManifest, trust.ErrForged, trust.ErrMalformed, trust.ErrRollback, trust.ErrEquivocation, trust.ErrExpired, trust.ErrMismatch,
 		store.ErrCorrupt, store.ErrMismatch, manifest.ErrContent, modelrt.ErrVerify):
 		return api.CodeUnverified
 	case is(ErrNotRunning, store.ErrLocked, trust.ErrLocked, context.DeadlineExceeded):

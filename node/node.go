@@ -61,6 +61,8 @@ type Node struct {
 	restoring  chan struct{} // holds a token while somebody brings back what was active
 	restored   bool          // all of it was; owned by whoever has put the token
 	publishing sync.Mutex    // one release is made at a time
+	bundling   sync.Mutex    // one bundle is made or read at a time
+	imports    imports
 	retries    *retries
 	believes   atomic.Bool   // what publishers say has changed since the last look for revoked releases
 	wake       chan struct{} // buffered: something changed that may be worth a look

@@ -63,7 +63,7 @@ func (n *Node) keepWanted(ctx context.Context, net *online) error {
 		wants := n.wanted()
 		n.retries.keepOnly(wants)
 		for c, w := range workers {
-			if now, ok := wants[c]; !ok || now.purpose != w.want.purpose {
+			if now, ok := wants[c]; !ok || now.purpose != w.want.purpose || n.imports.has(c) {
 				w.stop()
 			}
 		}
@@ -116,7 +116,7 @@ func (n *Node) ready(wants map[manifest.CID]want, workers map[manifest.CID]*work
 	}
 	var ready []want
 	for c, w := range wants {
-		if workers[c] != nil || (w.purpose != toRepair && busy[w.Model]) || n.settled(w) {
+		if workers[c] != nil || n.imports.has(c) || (w.purpose != toRepair && busy[w.Model]) || n.settled(w) {
 			continue
 		}
 		if until := n.retries.until(c); now.Before(until) {

@@ -50,6 +50,9 @@ func (n *Node) Handler() http.Handler {
 	post(mux, n, "verify", n.verify)
 	post(mux, n, "fsck", n.fsck)
 	post(mux, n, "gc", n.gc)
+	get(mux, n, "bundle/state", n.bundleState)
+	post(mux, n, "bundle/export", n.exportBundle)
+	post(mux, n, "bundle/import", n.importBundle)
 	mux.Handle("GET /metrics", n.metricsHandler())
 	return mux
 }

@@ -37,6 +37,7 @@ type cli struct {
 	Unfollow  unfollowCmd  `cmd:"" help:"Stop following or carrying." group:"Receive"`
 	Retry     retryCmd     `cmd:"" help:"Try again what failed for good." group:"Receive"`
 	Ls        lsCmd        `cmd:"" help:"List models." group:"Receive"`
+	Bundle    bundleCmd    `cmd:"" help:"Take releases along in a file, and bring them in." group:"Receive"`
 	Wait      waitCmd      `cmd:"" help:"Wait until a release is here, verified and active." group:"Receive"`
 	Path      pathCmd      `cmd:"" help:"Show where a release's files lie." group:"Use"`
 	Infer     inferCmd     `cmd:"" help:"Run a model's active release." group:"Use"`

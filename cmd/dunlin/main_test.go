@@ -31,6 +31,7 @@ func TestMain(m *testing.M) {
 //	flip FILE N     flip one bit of byte N of a file
 //	truncate FILE N cut a file down to N bytes
 //	model FILE BODY HEAD  write a small model; numbers tell its weights
+//	weights FILE SEED STEPS  write weights that were trained so many steps more
 //	exits CODE COMMAND...  run a command that must end with this exit code
 func TestStories(t *testing.T) {
 	t.Parallel()
@@ -65,7 +66,7 @@ func TestStories(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"up": up, "down": down, "address": address, "flip": flip, "truncate": truncate,
-			"model": model, "exits": exits,
+			"model": model, "weights": weights, "exits": exits,
 		},
 	})
 }
