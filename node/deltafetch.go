@@ -80,6 +80,18 @@ func (n *Node) byDelta(ctx context.Context, net *online, w want, m *manifest.Man
 	return nil
 }
 
+// mayComeAsDelta says whether some of the files may, which one node of a site
+// fetches for all.
+func (n *Node) mayComeAsDelta(w want, m *manifest.Manifest, files []manifest.File) bool {
+	if w.purpose == toRepair {
+		return false
+	}
+	held, err := n.heldOf(w.Model)
+	return err == nil && slices.ContainsFunc(files, func(f manifest.File) bool {
+		return n.missingOf(f) >= deltaLeast && len(basesFor(f, variantOf(m, f), held)) > 0
+	})
+}
+
 // missingOf returns how many bytes of a file are not held.
 func (n *Node) missingOf(f manifest.File) uint64 {
 	held, err := holder{n.store}.Held(f.ID())

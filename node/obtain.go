@@ -134,7 +134,7 @@ func (n *Node) bring(ctx context.Context, net *online, w want, m *manifest.Manif
 		outside := !slow && !(turn.Outside && net.transfer.Outsiders() == 0)
 		if outside {
 			inside := job
-			inside.Inside = true
+			inside.Inside, inside.Lead = true, n.mayComeAsDelta(w, m, job.Files)
 			err := net.transfer.Fetch(ctx, inside)
 			if slow = errors.Is(err, transfer.ErrSlow); slow {
 				n.log.Info("the link inside the site is slow", slog.String("model", string(w.Model)))

@@ -321,7 +321,7 @@ func (s *deltaServing) give(ctx, runCtx context.Context, v verdict) (*deltaFault
 	}
 	defer g.release()
 	at, err := s.resume(ctx, g, v)
-	buf := make([]byte, maxDeltaPiece)
+	buf := make([]byte, s.link.pieceBytes())
 	for err == nil {
 		var n int
 		if n, err = s.read(ctx, g, buf, at); err == nil {
@@ -353,6 +353,18 @@ func (s *deltaServing) reserve(ctx context.Context) (func(), error) {
 		return nil, err
 	}
 	return func() { all(); own() }, nil
+}
+
+// pieceBytes is how much of a delta goes behind one message: little on slow
+// links, since whoever passes it on waits for the end of each.
+func (l Link) pieceBytes() int {
+	switch l {
+	case LAN:
+		return maxDeltaPiece
+	case WAN:
+		return 16 << 10
+	}
+	return 4 << 10
 }
 
 // resume returns where to begin: where the client's part ends, if it is one of

@@ -31,9 +31,11 @@ type Job struct {
 	Errand Errand
 	// Inside says that peers outside are not to be asked at all. Fetch then ends
 	// with ErrTurn once no peer inside holds or awaits anything that is missing
-	// and Leads has become true of the errand's turn, and with ErrSlow if peers
+	// and the errand says that it is this node's turn, and with ErrSlow if peers
 	// inside deliver slowly.
 	Inside bool
+	// Lead says that the turn is not enough: see [Turn.Leads].
+	Lead bool
 	// Progress, if set, is called at most ten times a second and once at the
 	// end, from one goroutine at a time. It must not block.
 	Progress func(Progress)
@@ -165,7 +167,7 @@ func (t *Transfer) gather(ctx context.Context, job Job, p *plan) error {
 	var reported Progress
 	for {
 		if job.Inside {
-			if err := p.hopeless(t, turn, job.Release, begun); err != nil {
+			if err := p.hopeless(t, turn.Outside && (!job.Lead || turn.Leads(p.self, job.Release)), begun); err != nil {
 				return err
 			}
 		}

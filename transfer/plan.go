@@ -259,6 +259,7 @@ func (p *plan) rarest(s *session, room, most int, now time.Time) []int {
 	}
 	self := seedOf([]byte(s.self))
 	var own, rest picks
+	foreign := 0 // slots in others' shares that nobody has claimed
 	for n := range len(p.slots) {
 		i := (s.cursor + n) % len(p.slots)
 		c := &p.slots[i]
@@ -269,7 +270,8 @@ func (p *plan) rarest(s *session, room, most int, now time.Time) []int {
 		if mine(self, sharers, c.key) {
 			own.add(i, c, room, most)
 		} else {
-			rest.add(i, c, room, most)
+			rest.last(i, c, most)
+			foreign++
 		}
 		if own.least == 1 && (own.bytes >= room || len(own.slots) == most) {
 			break // nothing can be rarer
@@ -277,6 +279,18 @@ func (p *plan) rarest(s *session, room, most int, now time.Time) []int {
 	}
 	if len(own.slots) > 0 && (len(rest.slots) == 0 || own.least <= rest.least) {
 		return own.slots
+	}
+	// The last ones of a share are left to whoever is at them: two who ask at
+	// the same time hear of each other's claims too late.
+	if len(own.slots) == 0 && foreign <= 3*len(sharers) && now.Sub(later(s.completed, s.sent)) < s.pace.stall {
+		return nil
+	}
+	// Whoever has them as its share goes forwards, so others go backwards.
+	slices.Reverse(rest.slots)
+	for n, i := range rest.slots {
+		if rest.bytes += int(p.slots[i].bytes); rest.bytes >= room || n+1 == most {
+			return rest.slots[:n+1]
+		}
 	}
 	return rest.slots
 }
@@ -296,6 +310,20 @@ func (k *picks) add(i int, c *slot, room, most int) {
 		k.slots = append(k.slots, i)
 		k.bytes += int(c.bytes)
 	}
+}
+
+// last keeps the last of the rarest slots.
+func (k *picks) last(i int, c *slot, most int) {
+	if len(k.slots) == 0 || c.holders < k.least {
+		k.slots, k.least = k.slots[:0], c.holders
+	}
+	if c.holders != k.least {
+		return
+	}
+	if len(k.slots) == 2*most {
+		k.slots = append(k.slots[:0], k.slots[most:]...)
+	}
+	k.slots = append(k.slots, i)
 }
 
 // traders returns, if s's peer holds all, the sessions at peers that hold a

@@ -38,11 +38,11 @@ func shareKey(file uint64, i, count int) uint64 {
 	return file + uint64(i/min(max(count/256, 1), shareRun))
 }
 
-// sharers returns the seeds of the other fetchers that this one sees, and of
-// those of its own site; the caller holds mu.
+// sharers returns the seeds of the other fetchers that this one sees, of its own
+// site those whose turn it is to fetch from outside; the caller holds mu.
 func (p *plan) sharers() (others []uint64) {
 	for o := range p.sessions {
-		if o.count < len(p.slots) && (o.count > 0 || o.fetches) {
+		if o.count < len(p.slots) && (o.count > 0 || o.fetches) && (o.outside || len(p.turn.Sharers) == 0) {
 			others = append(others, o.seed)
 		}
 	}

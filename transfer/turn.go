@@ -84,9 +84,8 @@ func (p *plan) outside() (bytes, missing uint64) {
 }
 
 // hopeless says why the peers inside are not to be waited for: ErrSlow, or
-// ErrTurn if this node leads those whose turn it is, and no peer inside has
-// something to give.
-func (p *plan) hopeless(t *Transfer, turn Turn, release manifest.CID, begun time.Time) error {
+// ErrTurn if it is this node's turn and no peer inside has something to give.
+func (p *plan) hopeless(t *Transfer, turn bool, begun time.Time) error {
 	near := 0
 	for _, id := range t.cfg.Host.Network().Peers() {
 		if t.near(id) && t.speaksTransfer(id) {
@@ -107,7 +106,7 @@ func (p *plan) hopeless(t *Transfer, turn Turn, release manifest.CID, begun time
 			return nil
 		}
 	}
-	if !turn.Leads(p.self, release) || heard < min(near, maxFetchSessions) && now.Sub(begun) < heardWithin {
+	if !turn || heard < min(near, maxFetchSessions) && now.Sub(begun) < heardWithin {
 		return nil
 	}
 	return ErrTurn
