@@ -39,6 +39,7 @@ var mayImport = map[string][]string{
 	"bundle":                  {"manifest"},
 	"gossip":                  {"trust", "manifest"},
 	"links":                   {"internal/durable"},
+	"fleet":                   {"manifest", "internal/durable"},
 	"transfer":                {"codec", "manifest"},
 	"site":                    {"manifest"},
 	"runtime":                 {"internal/durable"},
@@ -61,7 +62,7 @@ var mayImport = map[string][]string{
 
 // onlyIn lists the packages whose production code alone may import a module.
 var onlyIn = map[string][]string{
-	"github.com/libp2p/go-libp2p":     {"gossip", "transfer", "site", "node", "testnet"},
+	"github.com/libp2p/go-libp2p":     {"gossip", "fleet", "transfer", "site", "node", "testnet"},
 	"github.com/dgraph-io/badger":     {"store"},
 	"github.com/yalue/onnxruntime_go": {"runtime/onnx"},
 	"github.com/theupdateframework":   {"trust"},
