@@ -86,8 +86,8 @@ func TestValidate(t *testing.T) {
 		"an interface or an":    {{Name: "a", Local: []string{""}}},
 		"without bits behind":   {{Name: "a", Match: make([]netip.Prefix, 1)}},
 		"full_limit of -1":      {{Name: Default, FullLimit: -1}},
-		"month -5B: want at":    {{Name: Default, Month: -5}},
-		"down -1bit: want 300b": {{Name: Default, Down: -1}},
+		"month -5: want at":    {{Name: Default, Month: -5}},
+		"down -1: want 300b": {{Name: Default, Down: -1}},
 	} {
 		if err := Validate(list); !errors.Is(err, ErrConfig) || !strings.Contains(err.Error(), says) {
 			t.Errorf("%v; want %q", err, says)

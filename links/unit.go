@@ -93,8 +93,11 @@ var (
 // formatUnit writes n exactly, with at most three digits behind the point, in
 // the shortest way.
 func formatUnit(n int64, names []unit) string {
-	if n == 0 {
+	switch {
+	case n == 0:
 		return "none"
+	case n < 0: // nothing that is valid
+		return strconv.FormatInt(n, 10)
 	}
 	best := ""
 	for _, u := range names {
