@@ -131,7 +131,7 @@ func (n *Node) fetch(ctx context.Context, net *online, w want, errand transfer.E
 func (n *Node) bring(ctx context.Context, net *online, w want, m *manifest.Manifest, job transfer.Job) error {
 	for slow := false; ; {
 		turn, _ := job.Errand.Turn()
-		outside := !slow && !(turn.Outside && net.transfer.Outsiders() == 0)
+		outside := !slow && !turn.Isolated
 		if outside {
 			inside := job
 			inside.Inside, inside.Lead = true, n.mayComeAsDelta(w, m, job.Files)

@@ -16,6 +16,9 @@ type Turn struct {
 	// Sharers are the members of the site that fetch from outside, in ascending
 	// order, this node among them if Outside. It is shared, not to be changed.
 	Sharers []peer.ID
+	// Isolated says that no member has contact with the outside: there is
+	// nothing to take turns at.
+	Isolated bool
 }
 
 // Errand is one release that this node is getting, see [Site.Join]. Safe for

@@ -123,7 +123,7 @@ func (s *Site) decide(e *errand, now time.Time) (again time.Time) {
 		if !e.own.outside {
 			e.own.begin(now)
 		}
-		e.give(Turn{Outside: true, Sharers: []peer.ID{s.self}})
+		e.give(Turn{Outside: true, Sharers: []peer.ID{s.self}, Isolated: !s.contact})
 		return again
 	}
 	all, rivals := s.contenders(e)
@@ -184,7 +184,9 @@ func (s *Site) decide(e *errand, now time.Time) (again time.Time) {
 		lookAt(now.Add(lease))
 	}
 	lookAt(s.need(e, all, able, starved, now))
-	e.give(turnOf(holders, s.self, e.own.outside))
+	turn := turnOf(holders, s.self, e.own.outside)
+	turn.Isolated = !s.contact && !rivals.any
+	e.give(turn)
 	return again
 }
 
@@ -255,7 +257,7 @@ func (s *Site) contenders(e *errand) ([]contender, rivalry) {
 }
 
 func equalTurns(a, b Turn) bool {
-	return a.Outside == b.Outside && slices.Equal(a.Sharers, b.Sharers)
+	return a.Outside == b.Outside && a.Isolated == b.Isolated && slices.Equal(a.Sharers, b.Sharers)
 }
 
 func compareReleases(a, b stance) int { return bytes.Compare(a.Release.Bytes(), b.Release.Bytes()) }

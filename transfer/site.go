@@ -36,4 +36,7 @@ type Turn struct {
 	// Sharers are the members of the site that fetch from outside, this node
 	// among them if Outside: chunks are shared out over them.
 	Sharers []peer.ID
+	// Isolated says that no member of the site has contact with the outside:
+	// there is nothing to take turns at.
+	Isolated bool
 }

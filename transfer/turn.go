@@ -25,10 +25,11 @@ var (
 // as slow: 128 KiB at 2 Mbit/s.
 const slowInside = 500 * time.Millisecond
 
-// alone is the errand of a node without a site: always its turn.
+// alone is the errand of a node without a site: always its turn, and nobody to
+// share with.
 type alone struct{}
 
-func (alone) Turn() (Turn, <-chan struct{}) { return Turn{Outside: true}, nil }
+func (alone) Turn() (Turn, <-chan struct{}) { return Turn{Outside: true, Isolated: true}, nil }
 func (alone) Came(uint64, uint64)           {}
 func (alone) Leave()                        {}
 
@@ -144,9 +145,6 @@ func (t *Transfer) outsiders() (ids []peer.ID) {
 	}
 	return ids
 }
-
-// Outsiders says how many connected peers are not of this node's site.
-func (t *Transfer) Outsiders() int { return len(t.outsiders()) }
 
 // settle is how long a fetch waits before it asks outside, so that others who
 // begin at the same time are heard.
