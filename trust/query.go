@@ -23,8 +23,12 @@ func (r *Registry) Models() []manifest.Model {
 // Latest returns the release of model with the highest sequence that is not
 // revoked; false if there is none. It may be Stale.
 func (r *Registry) Latest(model manifest.Model) (Release, bool) {
-	for _, release := range r.Releases(model) {
-		if !release.Revoked {
+	v := r.byName(model.Publisher())
+	if v == nil || v.roles[model.Name()] == nil {
+		return Release{}, false
+	}
+	for _, rec := range v.roles[model.Name()].releases {
+		if release := v.release(model.Name(), rec, r.now(v)); !release.Revoked {
 			return release, true
 		}
 	}

@@ -41,6 +41,7 @@ type Registry struct {
 	views   map[Fingerprint]*view  // immutable values
 	broken  map[Fingerprint]error  // state files that could not be read
 	expects map[string]Fingerprint // name → publisher, signed or expected names
+	clock   time.Time              // the latest of all views
 }
 
 // Open reads the state below config.Dir, making the folder if there is none,
@@ -120,6 +121,9 @@ func (r *Registry) publish(v *view) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.views[v.publisher] = v
+	if v.clock.After(r.clock) {
+		r.clock = v.clock
+	}
 	if v.name != "" {
 		r.expects[v.name] = v.publisher
 	}
@@ -159,10 +163,8 @@ func (r *Registry) now(v *view) time.Time {
 	now := r.config.Now()
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	for _, other := range r.views {
-		if other.clock.After(now) {
-			now = other.clock
-		}
+	if r.clock.After(now) {
+		now = r.clock
 	}
 	if v.signed.After(now) {
 		now = v.signed
