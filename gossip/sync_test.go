@@ -47,7 +47,7 @@ func authors(n int) []*author {
 // Equal peers are done in one round trip and under 200 bytes, however much
 // they hold.
 func TestEqualPeers(t *testing.T) {
-	for _, n := range []int{0, 1, 1000} {
+	for _, n := range []int{0, 1, 1000, 2000} {
 		synctest.Test(t, func(t *testing.T) {
 			all := authors(n)
 			f := newFlock(t, LAN, stateOf(all...), stateOf(all...))
@@ -56,8 +56,8 @@ func TestEqualPeers(t *testing.T) {
 			start := time.Now()
 			stream, negotiated := f.exchanged(f.syncNow)
 			t.Logf("%d publishers: %d bytes, %d with the negotiation of the protocol", n, stream, negotiated)
-			if stream > 60 || negotiated > 200 {
-				t.Errorf("%d publishers: %d bytes, %d with negotiation, want at most 60 and 200", n, stream, negotiated)
+			if stream != 42 || negotiated != 114 {
+				t.Errorf("%d publishers: %d bytes, %d with negotiation, want 42 and 114", n, stream, negotiated)
 			}
 			if took := time.Since(start); took > 3*2*linkLatency {
 				t.Errorf("took %s, want one round trip", took)
@@ -108,6 +108,39 @@ func TestOneAmongThousand(t *testing.T) {
 				t.Errorf("%d updates were made, want 1", asked)
 			}
 		})
+	}
+}
+
+// Differences among 2,000 publishers are found at a price that follows the
+// differences and hardly the publishers: twice as many of these add no round.
+func TestDifferencesAmongThousands(t *testing.T) {
+	cost := func(publishers, differences int) (found int64) {
+		synctest.Test(t, func(t *testing.T) {
+			all := authors(publishers)
+			f := newFlock(t, LAN, stateOf(all...), stateOf(all...))
+			f.connect(0, 1)
+			f.settle()
+			for i := range differences { // on either side, spread over the vector
+				a := all[i*publishers/differences]
+				a.release("model", 700)
+				f.nodes[i%2].state.(*memoryState).take(t, a)
+			}
+			found, _ = f.exchanged(f.syncNow)
+			for i := range differences {
+				f.wantVersion(all[i*publishers/differences], 2, 0, 1)
+			}
+		})
+		return found
+	}
+	for _, d := range []struct {
+		differences int
+		most        int64 // bytes for each, of which the update is about 600
+	}{{1, 1700}, {10, 1300}, {100, 1000}, {2000, 900}} {
+		small, large := cost(1000, min(d.differences, 1000)), cost(2000, d.differences)
+		t.Logf("%d differences: %d bytes among 1000 publishers, %d among 2000", d.differences, small, large)
+		if large > d.most*int64(d.differences) {
+			t.Errorf("%d differences among 2000 publishers cost %d bytes, want at most %d each", d.differences, large, d.most)
+		}
 	}
 }
 
