@@ -95,6 +95,22 @@ func (s *Site) scan(ctx context.Context) {
 	}
 }
 
+// recheck tells a member once more what it was told if it has come on a new
+// connection: where it has lost the old one without a word, as machines do that
+// lose power, its system answers that and the old stream ends.
+func (s *Site) recheck(c network.Conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l := s.links[c.RemotePeer()]
+	if l == nil || l.stream.Conn().ID() == c.ID() {
+		return
+	}
+	select {
+	case l.again <- struct{}{}:
+	default:
+	}
+}
+
 func ours(id protocol.ID) bool { return strings.HasPrefix(string(id), protocolRoot) }
 
 // reach says whether a connected peer is in the site, and whether it is reached

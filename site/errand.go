@@ -35,11 +35,10 @@ type Errand struct {
 // joined. Guarded by Site.mu.
 type errand struct {
 	release manifest.CID
-	joins   []*Errand
+	joins   int
 	listed  bool // the others are told of it
 
 	own     stint
-	gone    uint64    // bytes of joins that have left
 	missing uint64    // in sum
 	wide    bool      // much is or was missing
 	joined  time.Time // since when
@@ -68,7 +67,7 @@ func (s *Site) Join(release manifest.CID) *Errand {
 		s.list(now)
 	}
 	join := &Errand{site: s, errand: e}
-	e.joins = append(e.joins, join)
+	e.joins++
 	s.look(now)
 	return join
 }
@@ -81,45 +80,40 @@ func (e *Errand) Turn() (Turn, <-chan struct{}) {
 	return e.errand.turn, e.errand.changed
 }
 
-// Came notes how many bytes have come from outside since Join, which renews the
-// turn, and how many are still missing, from wherever they come. Call it
-// whenever one of them changes: where less and less is missing the node is being
-// fed, where nothing changes for long it will fetch for itself.
+// Came notes how many bytes have come from outside, which renews the turn, and
+// how many are still missing, from wherever they come. The count of bytes may
+// begin anew at any time, for the next part of the release. Call it whenever one
+// of them changes: where less and less is missing the node is being fed, where
+// nothing changes for long it will fetch for itself.
 func (e *Errand) Came(bytes, missing uint64) {
 	s := e.site
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if e.left {
+	if e.left || (bytes == e.bytes && missing == e.missing) {
 		return
 	}
 	now, shared := time.Now(), e.errand
-	grew, shrank := bytes > e.bytes, missing < e.missing
-	e.bytes, e.missing = max(bytes, e.bytes), missing
-	if !grew && !shrank && missing == shared.missing {
-		return
+	came := bytes - min(e.bytes, bytes)
+	if bytes < e.bytes { // anew
+		came = bytes
 	}
-	sum := shared.gone
-	shared.missing = 0
-	for _, join := range shared.joins {
-		sum += join.bytes
-		shared.missing += join.missing
-	}
-	if grew || shrank {
+	if came > 0 || missing < e.missing {
 		shared.fed = now
 	}
-	wide := shared.wide
+	shared.missing += missing - e.missing // in arithmetic modulo 2^64
+	e.bytes, e.missing = bytes, missing
+	begun, wide := shared.own.bytes > 0, shared.wide
 	shared.wide = wide || shared.missing >= wideBytes
-	first := grew && shared.own.bytes == 0
-	if grew {
-		shared.own.bytes = sum
+	if came > 0 {
+		shared.own.bytes += came
 		if shared.own.outside {
 			shared.own.grew, shared.own.lapsed, shared.quiet = now, false, now
 		}
 	}
 	switch {
-	case first || wide != shared.wide:
+	case came > 0 && !begun, wide != shared.wide:
 		s.look(now)
-	case grew && shared.own.outside && shared.listed:
+	case came > 0 && shared.listed:
 		s.tell(s.toldAt.Add(growthInterval))
 	}
 }
@@ -134,10 +128,8 @@ func (e *Errand) Leave() {
 	}
 	e.left = true
 	now, shared := time.Now(), e.errand
-	shared.gone += e.bytes
-	shared.missing -= min(e.missing, shared.missing)
-	shared.joins = slices.DeleteFunc(shared.joins, func(j *Errand) bool { return j == e })
-	if len(shared.joins) == 0 {
+	shared.missing -= e.missing
+	if shared.joins--; shared.joins == 0 {
 		delete(s.errands, shared.release)
 		s.queue = slices.DeleteFunc(s.queue, func(q *errand) bool { return q == shared })
 		s.list(now)
@@ -150,6 +142,9 @@ func (s *Site) list(now time.Time) {
 	for i, e := range s.queue {
 		if listed := i < MaxErrands; listed != e.listed {
 			e.listed = listed
+			if !listed && len(s.members) > 0 {
+				e.own.end(now, s.cfg.Lease) // nobody would know of it
+			}
 			e.joined, e.quiet, e.fed = now, now, now
 		}
 	}

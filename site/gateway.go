@@ -23,16 +23,6 @@ const (
 	visitTime  = 2 * time.Minute
 )
 
-// member is what another node of the site says of itself.
-type member struct {
-	outside      bool
-	gatewaySince uint64
-	weight       uint64
-	pins         [][]byte
-	more         bool
-	stints       map[releaseKey]*stint
-}
-
 // runner is a member that may be a gateway.
 type runner struct {
 	id           peer.ID

@@ -2,9 +2,7 @@ package site
 
 import (
 	"bufio"
-	"bytes"
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -23,10 +21,6 @@ const (
 	// streamTimeout is how long a message may take to arrive or to be taken,
 	// and how long the answer to a ping.
 	streamTimeout = 10 * time.Second
-	// What a peer may say: bursts of a few, then as many a second as an honest one
-	// ever sends. Beyond that it is read no faster.
-	sayBurst    = 64
-	sayInterval = tellInterval
 )
 
 // errFar says that a peer is not in the site after all.
@@ -40,17 +34,20 @@ type link struct {
 	stream network.Stream
 	near   bool // no need to measure, or measured
 
-	nonce [nonceBytes]byte
-	sent  time.Time // of the last ping
-	pings int
-	state *state // heard before the peer was found near
+	state *state        // heard before the peer was found near
+	again chan struct{} // buffered: tell once more
 
-	writing sync.Mutex
+	mu    sync.Mutex
+	nonce []byte    // guarded by mu; of the ping that waits for an answer, if one does
+	sent  time.Time // guarded by mu; when that was
+	pings int       // guarded by mu
+
+	writing sync.Mutex // held while a message is written
 }
 
 // converse is one stream from its opening to its end, the same on both sides.
 func (s *Site) converse(ctx context.Context, stream network.Stream, near bool) error {
-	l := &link{s: s, peer: stream.Conn().RemotePeer(), stream: stream, near: near}
+	l := &link{s: s, peer: stream.Conn().RemotePeer(), stream: stream, near: near, again: make(chan struct{}, 1)}
 	stop := context.AfterFunc(ctx, func() { _ = stream.Reset() })
 	defer stop()
 	ctx, cancel := context.WithCancel(ctx)
@@ -68,11 +65,15 @@ func (s *Site) converse(ctx context.Context, stream network.Stream, near bool) e
 		}
 	})
 	err := l.listen(ctx)
-	if errors.Is(err, io.EOF) {
+	switch {
+	case errors.Is(err, io.EOF):
 		_ = stream.Close()
 		return nil
+	case errors.Is(err, errFar):
+		_ = stream.Close() // so that the last word gets through
+	default:
+		_ = stream.Reset()
 	}
-	_ = stream.ResetWithError(0)
 	return err
 }
 
@@ -124,6 +125,7 @@ func (l *link) tell(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-news:
+		case <-l.again:
 		}
 	}
 }
@@ -177,29 +179,6 @@ func (l *link) listen(ctx context.Context) error {
 	}
 }
 
-// pace lets bursts through and holds up floods: the peer's stream fills, and
-// then it is the peer that waits.
-type pace struct{ free time.Time }
-
-func (p *pace) wait(ctx context.Context) error {
-	now := time.Now()
-	if oldest := now.Add(-sayBurst * sayInterval); p.free.Before(oldest) {
-		p.free = oldest
-	}
-	p.free = p.free.Add(sayInterval)
-	if !p.free.After(now) {
-		return nil
-	}
-	timer := time.NewTimer(p.free.Sub(now))
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return nil
-	}
-}
-
 // take deals with one message.
 func (l *link) take(m *message) error {
 	switch {
@@ -230,39 +209,4 @@ func (l *link) admit(said *state) {
 		l.s.cfg.Logger.Info("member of the site", slog.String("peer", l.peer.String()))
 	}
 	l.s.heard(l.peer, said, time.Now())
-}
-
-func (l *link) ping() error {
-	l.writing.Lock()
-	_, _ = rand.Read(l.nonce[:]) // never fails, see crypto/rand
-	l.sent = time.Now()
-	nonce := bytes.Clone(l.nonce[:])
-	l.pings++
-	l.writing.Unlock()
-	return l.say(&message{Ping: nonce})
-}
-
-// measured deals with the answer to a ping.
-func (l *link) measured(nonce []byte) error {
-	l.writing.Lock()
-	matches, took, pings := bytes.Equal(nonce, l.nonce[:]), time.Since(l.sent), l.pings
-	l.nonce = [nonceBytes]byte{}
-	l.writing.Unlock()
-	switch {
-	case !matches || l.near:
-		return fmt.Errorf("%w: answer to no ping", ErrProtocol)
-	case took <= maxRTT:
-		l.near = true
-		l.s.vetoes.lift(l.peer)
-		if l.state != nil {
-			l.admit(l.state)
-			l.state = nil
-		}
-		return nil
-	case pings < maxPings:
-		return l.ping()
-	}
-	l.s.vetoes.add(l.peer, time.Now())
-	_ = l.say(&message{Far: true}) // the stream ends in any case
-	return errFar
 }

@@ -1,30 +1,17 @@
 package site
 
 import (
-	"bytes"
-	"cmp"
 	"context"
 	"fmt"
 	"net"
-	"slices"
 	"sync"
 	"time"
 
+	"github.com/libp2p/go-libp2p/core/event"
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"github.com/dunlin-mesh/dunlin/manifest"
 )
-
-// Paces of what is told.
-const (
-	coalesce       = 20 * time.Millisecond // changes are gathered for so long
-	tellInterval   = 50 * time.Millisecond // and told so often at most
-	growthInterval = time.Second           // that bytes came is told so often at most
-	listenInterval = 5 * time.Millisecond  // what others say is gathered for so long
-)
-
-// releaseKey names a release in maps.
-type releaseKey = manifest.CID
 
 // Site is this node's view of its site. Make one with [New]; its methods may be
 // called from any goroutine.
@@ -41,7 +28,7 @@ type Site struct {
 	contact   bool      // with the outside
 	contactAt time.Time // since when
 	members   map[peer.ID]*member
-	errands   map[releaseKey]*errand
+	errands   map[manifest.CID]*errand
 	queue     []*errand // all of them, those told of first
 
 	pins           [][]byte
@@ -76,7 +63,7 @@ func New(cfg Config) (*Site, error) {
 	s := &Site{
 		cfg: cfg, self: cfg.Host.ID(), weight: weigh(cfg.Host.ID(), []byte("gateway")),
 		subnets: &subnets{list: net.InterfaceAddrs}, vetoes: newVetoes(), wakeUp: make(chan struct{}, 1),
-		members: make(map[peer.ID]*member), errands: make(map[releaseKey]*errand),
+		members: make(map[peer.ID]*member), errands: make(map[manifest.CID]*errand),
 		gatewaySince: uint64(max(1, now.Unix())), gatewayChanged: make(chan struct{}), news: make(chan struct{}),
 		links: make(map[peer.ID]*link), attempts: make(map[peer.ID]*attempt),
 	}
@@ -112,9 +99,12 @@ func (s *Site) Run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
-		case _, ok := <-events.Out():
+		case e, ok := <-events.Out():
 			if !ok {
 				return nil // the host is closed
+			}
+			if e, ok := e.(event.EvtPeerIdentificationCompleted); ok {
+				s.recheck(e.Conn)
 			}
 			s.scan(ctx)
 		case <-s.wakeUp:
@@ -179,142 +169,4 @@ func (s *Site) look(now time.Time) {
 		s.tell(at)
 	}
 	s.poke()
-}
-
-// tell plans to tell the members what has changed. It holds mu.
-func (s *Site) tell(at time.Time) {
-	if s.tellAt.IsZero() || at.Before(s.tellAt) {
-		s.tellAt = at
-		s.poke()
-	}
-}
-
-func (s *Site) poke() {
-	select {
-	case s.wakeUp <- struct{}{}:
-	default:
-	}
-}
-
-// changed says whether what was told is no longer so, bytes apart that only grew.
-func (s *Site) changed() bool {
-	t := s.told
-	if t.Outside != s.contact || t.Gateway != s.gatewaySince || t.More != s.morePins || !slices.EqualFunc(t.Pins, s.pins, bytes.Equal) {
-		return true
-	}
-	if len(t.Errands) != min(len(s.queue), MaxErrands) {
-		return true
-	}
-	for _, st := range t.Errands {
-		e := s.errands[st.Release]
-		if e == nil || !e.listed || st.Outside != e.own.outside || (st.Bytes == 0) != (e.own.bytes == 0) {
-			return true
-		}
-	}
-	return false
-}
-
-// publish makes what this node is and does the message that members get. It
-// holds mu, or nobody else knows s.
-func (s *Site) publish(now time.Time) error {
-	s.tellAt = time.Time{}
-	next := &state{Outside: s.contact, Gateway: s.gatewaySince, Pins: s.pins, More: s.morePins}
-	for _, e := range s.queue[:min(len(s.queue), MaxErrands)] {
-		next.Errands = append(next.Errands, stance{Release: e.release, Outside: e.own.outside, Bytes: e.own.bytes})
-	}
-	slices.SortFunc(next.Errands, compareReleases)
-	message, err := encode(&message{State: next})
-	if err != nil {
-		return err
-	}
-	if bytes.Equal(message, s.telling) {
-		return nil
-	}
-	s.told, s.telling, s.toldAt = next, message, now
-	close(s.news)
-	s.news = make(chan struct{})
-	return nil
-}
-
-// heard takes over what a member says of itself. It holds mu.
-func (s *Site) heard(p peer.ID, said *state, now time.Time) {
-	m := s.members[p]
-	if m == nil {
-		m = &member{weight: weigh(p, []byte("gateway")), stints: make(map[releaseKey]*stint)}
-		s.members[p] = m
-	}
-	m.outside, m.gatewaySince, m.pins, m.more = said.Outside, said.Gateway, said.Pins, said.More
-	stints := make(map[releaseKey]*stint, len(said.Errands))
-	for _, st := range said.Errands {
-		t := m.stints[st.Release]
-		if t == nil {
-			t = &stint{weight: weigh(p, st.Release.Bytes())}
-		}
-		if e := s.errands[st.Release]; t.hear(st, now, s.cfg.Lease) && e != nil {
-			e.quiet = now
-		}
-		stints[st.Release] = t
-	}
-	for release, t := range m.stints {
-		if e := s.errands[release]; t.outside && stints[release] == nil && e != nil {
-			e.quiet = now
-		}
-	}
-	m.stints = stints
-	s.again = sooner(s.again, now.Add(listenInterval))
-	s.poke()
-}
-
-// gone forgets a member. It holds mu.
-func (s *Site) gone(p peer.ID, now time.Time) {
-	for release, t := range s.members[p].stints {
-		if e := s.errands[release]; t.outside && e != nil {
-			e.quiet = now
-		}
-	}
-	delete(s.members, p)
-	s.look(now)
-}
-
-// Member is a node of this site.
-type Member struct {
-	ID      peer.ID
-	Label   string // that it shows; empty for none
-	Outside bool   // it has contact with the outside
-	Gateway bool   // it is to keep that
-	Errands []Work // by release
-}
-
-// Work is what a member does about a release.
-type Work struct {
-	Release manifest.CID
-	Outside bool   // it fetches from outside
-	Bytes   uint64 // that came from outside so far
-}
-
-// Members returns this node and then the other members, in order of their IDs.
-func (s *Site) Members() []Member {
-	s.mu.Lock()
-	own := Member{ID: s.self, Label: s.cfg.Label, Outside: s.contact, Gateway: s.gatewaySince != 0}
-	for _, e := range s.queue {
-		own.Errands = append(own.Errands, Work{Release: e.release, Outside: e.own.outside, Bytes: e.own.bytes})
-	}
-	var others []Member
-	for id, m := range s.members {
-		other := Member{ID: id, Outside: m.outside, Gateway: m.gatewaySince != 0}
-		for release, t := range m.stints {
-			other.Errands = append(other.Errands, Work{Release: release, Outside: t.outside, Bytes: t.bytes})
-		}
-		others = append(others, other)
-	}
-	s.mu.Unlock()
-	slices.SortFunc(others, func(a, b Member) int { return cmp.Compare(a.ID, b.ID) })
-	all := append([]Member{own}, others...)
-	for i := range all {
-		if i > 0 {
-			all[i].Label = s.LabelOf(all[i].ID)
-		}
-		slices.SortFunc(all[i].Errands, func(a, b Work) int { return bytes.Compare(a.Release.Bytes(), b.Release.Bytes()) })
-	}
-	return all
 }

@@ -1,10 +1,6 @@
 package site
 
 import (
-	"bytes"
-	"cmp"
-	"crypto/sha256"
-	"encoding/binary"
 	"slices"
 	"time"
 
@@ -22,93 +18,13 @@ const (
 	// patience is how many leases a member bears that nothing reaches it while
 	// others claim to fetch; then it fetches for itself.
 	patience = 4
+	// needAfter is how long nothing may come to members that joined, of which none
+	// has contact with the outside, before one of them gets some: members that did
+	// not join may have the release.
+	needAfter = 5 * time.Second
 	// maxRank bounds how long anybody waits for those before it.
 	maxRank = 16
 )
-
-// stint is what is known of a member's work on a release.
-type stint struct {
-	weight  uint64 // whose turn it is, by rendezvous hashing
-	outside bool   // it fetches from outside
-	bytes   uint64 // that came from outside
-	grew    time.Time
-	lapsed  bool // nothing came for a lease
-	lapses  int  // how often that happened
-}
-
-// weigh is the rendezvous weight of a member for a key: the highest wins, each
-// member is as likely to win as the next, and one that leaves changes nothing
-// among the others (Thaler and Ravishankar, "A Name-Based Mapping Scheme for
-// Rendezvous", 1996).
-func weigh(p peer.ID, key []byte) uint64 {
-	sum := sha256.Sum256(append([]byte(p), key...))
-	return binary.BigEndian.Uint64(sum[:8])
-}
-
-// begin starts a turn.
-func (t *stint) begin(now time.Time) { t.outside, t.lapsed, t.grew = true, false, now }
-
-// end ends a turn. One that was given up early was none that stalled.
-func (t *stint) end(now time.Time, lease time.Duration) {
-	if t.outside && !t.lapsed && now.Sub(t.grew) >= lease/2 {
-		t.lapses++
-	}
-	t.outside, t.lapsed = false, false
-}
-
-// hear takes over what a member says of its stint, and says whether that is a
-// reason for others to wait on.
-func (t *stint) hear(s stance, now time.Time, lease time.Duration) (news bool) {
-	switch {
-	case s.Outside && (!t.outside || s.Bytes > t.bytes):
-		t.begin(now)
-		news = true
-	case !s.Outside && t.outside:
-		t.end(now, lease)
-		news = true
-	}
-	t.bytes = s.Bytes
-	return news
-}
-
-// contender is a member that joined an errand.
-type contender struct {
-	*stint
-	id      peer.ID
-	contact bool // with the outside
-	gateway bool
-	self    bool
-}
-
-// before orders contenders: those that stalled less often, then by weight.
-func before(a, b contender) int {
-	return cmp.Or(cmp.Compare(a.lapses, b.lapses), cmp.Compare(b.weight, a.weight), cmp.Compare(a.id, b.id))
-}
-
-// heldBefore orders contenders that have a turn, so that those too many give
-// way: first those to which something has come.
-func heldBefore(a, b contender) int {
-	return cmp.Or(-compareBool(a.bytes > 0, b.bytes > 0), cmp.Compare(b.weight, a.weight), cmp.Compare(a.id, b.id))
-}
-
-// contactBefore orders contenders by who is to have contact with the outside.
-func contactBefore(a, b contender) int {
-	return cmp.Or(-compareBool(a.contact, b.contact), -compareBool(a.gateway, b.gateway), before(a, b))
-}
-
-func compareBool(a, b bool) int {
-	switch {
-	case a == b:
-		return 0
-	case a:
-		return 1
-	}
-	return -1
-}
-
-func rankOfSelf(list []contender) int {
-	return slices.IndexFunc(list, func(c contender) bool { return c.self })
-}
 
 // decide works out whose turn the errand is, and returns when to look again if
 // nothing happens until then; the zero time for never.
@@ -118,8 +34,8 @@ func (s *Site) decide(e *errand, now time.Time) (again time.Time) {
 			again = t
 		}
 	}
-	e.needed = false
 	if len(s.members) == 0 { // alone
+		e.needed = false
 		if !e.own.outside {
 			e.own.begin(now)
 		}
@@ -132,8 +48,7 @@ func (s *Site) decide(e *errand, now time.Time) (again time.Time) {
 	able := 0 // how many could fetch from outside
 	for _, c := range all {
 		if c.outside && !c.lapsed && now.Sub(c.grew) >= lease {
-			c.lapsed = true
-			c.lapses++
+			c.lapse()
 			e.quiet = now
 		}
 		if c.contact {
@@ -147,8 +62,7 @@ func (s *Site) decide(e *errand, now time.Time) (again time.Time) {
 		}
 	}
 	slices.SortFunc(all, before)
-	hungry := e.fed.Add(time.Duration(patience+min(rankOfSelf(all), maxRank)) * lease)
-	starved := e.listed && !now.Before(hungry)
+	starved, hungry := s.starved(e, holders, rankOfSelf(all), now)
 	lookAt(hungry)
 	places := e.places(able)
 
@@ -190,6 +104,24 @@ func (s *Site) decide(e *errand, now time.Time) (again time.Time) {
 	return again
 }
 
+// starved says whether others claim to fetch and nothing gets here for longer
+// than this node, of that rank, bears; or when that will be.
+func (s *Site) starved(e *errand, holders []contender, rank int, now time.Time) (is bool, at time.Time) {
+	if !e.listed {
+		return false, at
+	}
+	for _, h := range holders {
+		since := e.fed
+		if h.since.After(since) {
+			since = h.since
+		}
+		if !h.self {
+			at = sooner(at, since.Add(time.Duration(patience+min(rank, maxRank))*s.cfg.Lease))
+		}
+	}
+	return due(at, now), at
+}
+
 // turnAt is when the turn comes to a waiting member, the zero time for not until
 // a place is free. over is how many stand before it beyond the free places: -1
 // and less for none.
@@ -208,18 +140,29 @@ func (s *Site) turnAt(e *errand, over int, rivals bool, now time.Time) time.Time
 }
 
 // need works out whether the errand is a reason for this node to have contact
-// with the outside: nobody else that joined it does, or what others claim to
-// fetch does not get here.
+// with the outside: of those that joined it, it is the first to have that, or to
+// get it where nobody does and nothing comes; or what others claim to fetch does
+// not get here. It returns when to look again; the zero time for never.
 func (s *Site) need(e *errand, all []contender, able int, starved bool, now time.Time) (again time.Time) {
 	slices.SortFunc(all, contactBefore)
 	rank := rankOfSelf(all)
-	e.needed = rank == 0 || starved
-	if !e.needed && able == 0 {
-		at := e.quiet.Add(time.Duration(min(rank, maxRank)) * s.cfg.Lease)
-		e.needed = !now.Before(at)
-		return at
+	switch {
+	case starved, rank == 0 && s.contact:
+		e.needed = true
+		return again
+	case able > 0:
+		e.needed = false
+		return again
+	case e.needed:
+		return again
 	}
-	return time.Time{}
+	quiet := e.fed
+	if e.quiet.After(quiet) && rank > 0 {
+		quiet = e.quiet
+	}
+	at := quiet.Add(needAfter + time.Duration(min(rank, maxRank))*s.cfg.Lease)
+	e.needed = !now.Before(at)
+	return at
 }
 
 // turnOf says what follows from who has a turn now.
@@ -236,28 +179,3 @@ func turnOf(holders []contender, self peer.ID, outside bool) Turn {
 	slices.Sort(t.Sharers)
 	return t
 }
-
-// rivalry says who else could fetch from outside.
-type rivalry struct {
-	any    bool // a member has contact
-	joined bool // one that joined the errand has
-}
-
-func (s *Site) contenders(e *errand) ([]contender, rivalry) {
-	all := []contender{{stint: &e.own, id: s.self, contact: s.contact, gateway: s.gatewaySince != 0, self: true}}
-	var rivals rivalry
-	for id, m := range s.members {
-		rivals.any = rivals.any || m.outside
-		if t := m.stints[e.release]; t != nil {
-			rivals.joined = rivals.joined || m.outside
-			all = append(all, contender{stint: t, id: id, contact: m.outside, gateway: m.gatewaySince != 0})
-		}
-	}
-	return all, rivals
-}
-
-func equalTurns(a, b Turn) bool {
-	return a.Outside == b.Outside && a.Isolated == b.Isolated && slices.Equal(a.Sharers, b.Sharers)
-}
-
-func compareReleases(a, b stance) int { return bytes.Compare(a.Release.Bytes(), b.Release.Bytes()) }
