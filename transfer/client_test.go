@@ -38,7 +38,9 @@ func mustSend(t *testing.T, c *conn, messages ...*message) {
 	}
 }
 
-func greeting() *message { return &message{Hello: &hello{Version: 1, Link: WAN, MaxFrame: 4 << 20}} }
+func greeting() *message {
+	return &message{Hello: &hello{Version: Version, Link: WAN, MaxFrame: 4 << 20}}
+}
 
 func opening(r *release) *message {
 	return &message{Open: &open{Release: r.manifest.CID, Files: []manifest.FileID{r.files[0].ID()}}}

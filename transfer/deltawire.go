@@ -8,7 +8,7 @@ import (
 )
 
 // DeltaProtocolID names the protocol of deltas on libp2p.
-const DeltaProtocolID = "/dunlin/delta/1"
+const DeltaProtocolID = "/dunlin/delta/2"
 
 // Bounds of the messages of a delta session.
 const (

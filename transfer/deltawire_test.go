@@ -18,15 +18,18 @@ func deltaSamples() []*deltaMessage {
 		return manifest.FileID{Layout: cid("layout"), Digests: cid(text)}
 	}
 	return []*deltaMessage{
-		{Ask: &deltaAsk{Version: 1, Format: 1, File: id("new"), Bases: []manifest.FileID{id("old")}, Link: Narrow, Effort: codec.Strong}},
+		{Ask: &deltaAsk{Version: Version, Format: 1, File: id("new"), Bases: []manifest.FileID{id("old")}, Link: Narrow, Effort: codec.Strong}},
 		{Ask: &deltaAsk{
-			Version: 1, Format: 1, File: id("new"), Bases: []manifest.FileID{id("old"), id("older")}, Link: LAN, Effort: codec.Fast,
+			Version: Version, Format: 1, File: id("new"), Bases: []manifest.FileID{id("old"), id("older")}, Link: LAN, Effort: codec.Fast,
 			Part: &deltaPart{Basis: 1, Effort: codec.Strong, Bytes: 100_000, Sum: manifest.SumDigest([]byte("part"))},
 		}},
 		{Wait: &deltaWait{For: waitComing}},
 		{Wait: &deltaWait{For: waitComing, Bytes: 1000}},
+		{Wait: &deltaWait{For: waitElsewhere, Peer: []byte("\x00\x03abc"), Addrs: [][]byte{{4, 127, 0, 0, 1, 6, 0, 80}}}},
+		{Wait: &deltaWait{For: waitRelay}},
 		{Offer: &deltaOffer{Basis: 1, Effort: codec.Strong}},
 		{Offer: &deltaOffer{Effort: codec.Fast, Bytes: 300_000}},
+		{Offer: &deltaOffer{Effort: codec.Strong, Relay: true}},
 		{Take: &deltaTake{}},
 		{Data: &deltaData{Offset: 65_536, Bytes: 1000}},
 		{End: &deltaEnd{Bytes: 66_536, Sum: manifest.SumDigest([]byte("delta"))}},
@@ -55,14 +58,17 @@ func TestDeltaWire(t *testing.T) {
 	}
 	want := []string{
 		"a163" + hex.EncodeToString([]byte("ask")) + "a6" + "6466696c65" + id("new") + "646c696e6b666e6172726f77" +
-			"656261736573" + "81" + id("old") + "666566666f727402" + "66666f726d617401" + "6776657273696f6e01",
+			"656261736573" + "81" + id("old") + "666566666f727402" + "66666f726d617401" + "6776657273696f6e02",
 		"a163" + hex.EncodeToString([]byte("ask")) + "a7" + "6466696c65" + id("new") + "646c696e6b636c616e" +
 			"6470617274" + "a4" + "6373756d" + sum("part") + "65626173697301" + "6562797465731a000186a0" + "666566666f727402" +
-			"656261736573" + "82" + id("old") + id("older") + "666566666f727401" + "66666f726d617401" + "6776657273696f6e01",
+			"656261736573" + "82" + id("old") + id("older") + "666566666f727401" + "66666f726d617401" + "6776657273696f6e02",
 		"a16477616974a163666f7266636f6d696e67",
 		"a16477616974a263666f7266636f6d696e676562797465731903e8",
+		"a16477616974a363666f7269656c73657768657265" + "6470656572" + "450003616263" + "65616464727381" + "48047f000001060050",
+		"a16477616974a163666f726572656c6179",
 		"a1656f66666572a265626173697301666566666f727402",
 		"a1656f66666572a3656261736973006562797465731a000493e0666566666f727401",
+		"a1656f66666572a36562617369730065" + "72656c6179f5" + "666566666f727402",
 		"a16474616b65a0",
 		"a16464617461821a000100001903e8",
 		"a163656e64a26373756d" + sum("delta") + "6562797465731a000103e8",
@@ -100,6 +106,11 @@ func TestDeltaMessagesOutOfBoundsAreRefused(t *testing.T) {
 		"part too large":    ask(func(a *deltaAsk) { a.Part.Bytes = maxDeltaBytes + 1 }),
 		"part of no effort": ask(func(a *deltaAsk) { a.Part.Effort = codec.Light }),
 		"unknown wait":      {Wait: &deltaWait{For: "godot"}},
+		"elsewhere nowhere": {Wait: &deltaWait{For: waitElsewhere}},
+		"no name elsewhere": {Wait: &deltaWait{For: waitElsewhere, Peer: []byte("x")}},
+		"many addresses":    {Wait: &deltaWait{For: waitElsewhere, Peer: []byte("\x00\x03abc"), Addrs: make([][]byte, maxElsewhere+1)}},
+		"a long address":    {Wait: &deltaWait{For: waitElsewhere, Peer: []byte("\x00\x03abc"), Addrs: [][]byte{make([]byte, maxAddrBytes+1)}}},
+		"a peer for naught": {Wait: &deltaWait{For: waitComing, Peer: []byte("\x00\x03abc")}},
 		"offer of a 17th":   {Offer: &deltaOffer{Basis: MaxBases, Effort: codec.Fast}},
 		"offer of plain":    {Offer: &deltaOffer{}},
 		"large offer":       {Offer: &deltaOffer{Effort: codec.Fast, Bytes: maxDeltaBytes + 1}},

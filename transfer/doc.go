@@ -1,14 +1,15 @@
 // Package transfer moves blocks and chunks between peers: the protocol
-// /dunlin/transfer/1, its client and its server.
+// /dunlin/transfer/2, its client and its server.
 //
 // # Use
 //
 //	t, err := transfer.New(transfer.Config{Host: host, Store: store})
 //	go t.Run(ctx)                          // serves; owned by the caller
-//	err = t.Blocks(ctx, []manifest.CID{c}) // the manifest of a verified release
-//	err = t.Trees(ctx, files)              // layouts and digest trees
+//	e := t.Join(c)                            // tell the site; e.Leave() at the end
+//	err = t.Blocks(ctx, e, []manifest.CID{c}) // the manifest of a verified release
+//	err = t.Trees(ctx, e, files)              // layouts and digest trees
 //	store.Begin(…)
-//	err = t.Fetch(ctx, transfer.Job{Release: c, Files: files})
+//	err = t.Fetch(ctx, transfer.Job{Release: c, Files: files, Errand: e})
 //
 // All calls wait for peers as long as ctx lets them; peers may come and go. The
 // caller says what is wanted and has checked its signature; from there on
@@ -22,6 +23,7 @@
 //     The store says what is held, so this survives a restart.
 //   - From any number of peers that hold parts, each byte comes once. Fetchers
 //     trade, so that a seed sends little more than one copy.
+//   - A site of any size takes each byte once from outside, and sites trade.
 //   - A link of any bandwidth and delay is kept full, and not more is asked of
 //     a peer than that takes.
 //   - A peer that lies, stalls, floods or vanishes costs its own share of time
@@ -31,8 +33,9 @@
 //
 // # Not goals
 //
-// Finding peers, choosing what to fetch, topics, signatures, budgets of links
-// and sites belong to other packages or come later. The streams of libp2p
+// Finding peers, choosing what to fetch, topics and signatures belong to other
+// packages; so does who is near and whose turn it is ([Site]), and what a link
+// may carry ([Paths]). The streams of libp2p
 // already encrypt, authenticate and multiplex.
 //
 // # Deltas
@@ -42,7 +45,7 @@
 //
 //	_, err = t.Delta(ctx, transfer.DeltaJob{Release: c, File: f, Bases: held})
 //
-// gets it as a delta, by a protocol of its own, /dunlin/delta/1, or says in a
+// gets it as a delta, by a protocol of its own, /dunlin/delta/2, or says in a
 // *[NoDeltaError] why not; Fetch then gets what is missing. How a delta is
 // coded is none of this package's business: [DeltaCoder] and
 // [DeltaConfig].Open are given. The messages are in docs/protocol.md;
@@ -50,6 +53,7 @@
 //	client   deltafetch.go   one file: rounds, until it is complete or hopeless
 //	         deltacourt.go   a round: ask several peers, choose one
 //	         deltatake.go    take what it sends, decode it meanwhile
+//	         deltachain.go   go where it is passed on
 //	         deltawriter.go  cut what is decoded into chunks, store them
 //	server   deltaserve.go   answer, wait with the client, send
 //	         deltacode.go    code once for all who ask, within each peer's ration
@@ -64,7 +68,7 @@
 // # Versions
 //
 // Messages are closed: a key that is not in the list below, or a hello of
-// another version, is a breach. Whatever a speaker of version 1 could not read
+// another version, is a breach. Whatever a speaker of a version could not read
 // gets another protocol ID, and libp2p finds out when it opens a stream which
 // ones the peer speaks.
 //
@@ -75,12 +79,13 @@
 // length and a canonical dag-cbor map with a single key,
 //
 //	hello    {version, link, max_frame}  first message of both sides; neither waits for the other's;
-//	                                     version is 1
+//	                                     version is 2
 //	want     {blocks: [CID…]}            client: send these blocks
 //	block    [bytes]                     server: answers the next CID wanted; a frame of so many
 //	                                     bytes follows, none if the block is not held
 //	open     {release, files: [FileID…]} client: files of this session, numbered from 0 up
 //	have     [file, ranges]              server: holds these chunks too; once after open, then as they arrive
+//	coming   [file, ranges, bytes]       server: has asked others for these, see claims.go
 //	request  [file, ranges]              client: send these chunks
 //	frame    [file, chunk, bytes]        server: a frame of so many bytes follows
 //	cancel   [file, ranges]              client: do not send these any more

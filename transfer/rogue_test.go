@@ -18,7 +18,7 @@ func rogue(h host.Host, act func(c *conn, m *message) bool) {
 	h.SetStreamHandler(ProtocolID, func(s network.Stream) {
 		defer func() { _ = s.Reset() }()
 		c := newConn(s, 64<<10, time.Hour, time.Hour)
-		if _, err := c.receive(0); err != nil || c.send(&message{Hello: &hello{Version: 1, Link: LAN, MaxFrame: codec.MaxFrameBytes}}) != nil {
+		if _, err := c.receive(0); err != nil || c.send(&message{Hello: &hello{Version: Version, Link: LAN, MaxFrame: codec.MaxFrameBytes}}) != nil {
 			return
 		}
 		for c.flush() == nil {

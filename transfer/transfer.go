@@ -14,7 +14,7 @@ import (
 )
 
 // ProtocolID names the protocol on libp2p.
-const ProtocolID = "/dunlin/transfer/1"
+const ProtocolID = "/dunlin/transfer/2"
 
 // serviceName is what sessions count under in libp2p's resource manager.
 const serviceName = "dunlin.transfer"

@@ -9,7 +9,7 @@ import (
 
 // Version is the version of the protocol, the last part of [ProtocolID]. hello
 // repeats it and may carry no other one.
-const Version = 1
+const Version = 2
 
 // Bounds of messages. Both sides keep to them and end a session that does not.
 const (

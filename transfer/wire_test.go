@@ -57,11 +57,13 @@ func TestChunkOverhead(t *testing.T) {
 func samples() []*message {
 	cid := manifest.SumCID(manifest.DagCBOR, []byte("x"))
 	return []*message{
-		{Hello: &hello{Version: 1, Link: WAN, MaxFrame: 1 << 21}},
+		{Hello: &hello{Version: Version, Link: WAN, MaxFrame: 1 << 21}},
 		{Want: &want{Blocks: []manifest.CID{cid}}},
 		{Block: &block{Bytes: 100}},
 		{Open: &open{Release: cid, Files: []manifest.FileID{{Layout: cid, Digests: cid}}}},
 		{Have: &ranges{File: 1, Chunks: manifest.Ranges{{From: 1, To: 3}, {From: 9, To: 10}}}},
+		{Coming: &coming{File: 1, Chunks: manifest.NewRanges(3, 9), Bytes: 70_000}},
+		{Coming: &coming{}},
 		{Request: &ranges{Chunks: manifest.NewRanges(0, 4)}},
 		{Frame: &piece{File: 1, Chunk: 2, Bytes: 3}},
 		{Cancel: &ranges{Chunks: manifest.NewRanges(2, 3)}},
@@ -85,8 +87,10 @@ func TestMessagesOutOfBoundsAreRefused(t *testing.T) {
 		"nothing":            {},
 		"two kinds":          {Block: &block{}, Hello: samples()[0].Hello},
 		"version 0":          {Hello: &hello{Link: WAN}},
-		"version 2":          {Hello: &hello{Version: 2, Link: WAN}},
-		"unknown link":       {Hello: &hello{Version: 1, Link: "pigeon"}},
+		"version 1":          {Hello: &hello{Version: 1, Link: WAN}},
+		"claim of many":      {Coming: &coming{Chunks: spans}},
+		"claim far away":     {Coming: &coming{Chunks: manifest.NewRanges(0, 1<<31)}},
+		"unknown link":       {Hello: &hello{Version: Version, Link: "pigeon"}},
 		"no wants":           {Want: &want{}},
 		"many wants":         {Want: &want{Blocks: make([]manifest.CID, maxWants+1)}},
 		"no files":           {Open: &open{Release: cid}},
