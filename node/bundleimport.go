@@ -174,7 +174,7 @@ func (in *bundleImport) decide(carry bool) error {
 			}
 		}
 		if p.take && !in.n.ruled(r.Model) {
-			if err := in.n.rules.carry([]string{string(r.Model)}); err != nil {
+			if err := in.n.rules.carry([]string{string(r.Model)}, limitChange{}); err != nil {
 				return err
 			}
 		}
@@ -219,6 +219,12 @@ func (in *bundleImport) release(ctx context.Context, i int) error {
 	m, err := in.r.Blocks(ctx, i, in.n.store)
 	if err != nil {
 		return fmt.Errorf("%s: %w", w.Release, err)
+	}
+	if err := in.n.admit(w); errors.Is(err, errCarryQuota) {
+		p.result.Reason = err.Error()
+		return in.files(ctx, i, nil)
+	} else if err != nil {
+		return err
 	}
 	variants, err := in.n.needed(m, w)
 	if err != nil {

@@ -109,7 +109,7 @@ func (n *Node) describePublisher(p trust.Publisher, evidence []trust.Evidence) a
 }
 
 func (n *Node) getRules(context.Context, none, *api.Writer) (api.Rules, error) {
-	rules := api.Rules{Follow: []string{}, Carry: n.rules.patterns()}
+	rules := api.Rules{Follow: []string{}, Carry: n.rules.patterns(), CarryRules: n.carryRules()}
 	for _, m := range n.rules.followed() {
 		rules.Follow = append(rules.Follow, string(m))
 	}
@@ -132,8 +132,14 @@ func (n *Node) tryAgain(match func(manifest.Model) bool) {
 	n.poke()
 }
 
-func (n *Node) carry(ctx context.Context, req api.RulesRequest, out *api.Writer) (api.Rules, error) {
-	if err := n.rules.carry(req.Models); err != nil {
+func (n *Node) carry(ctx context.Context, req api.CarryRequest, out *api.Writer) (api.Rules, error) {
+	if len(req.Models) == 0 {
+		return api.Rules{}, api.Errorf(api.CodeUsage, "no pattern to carry")
+	}
+	if req.Expires != nil && !req.Expires.IsZero() && !req.Expires.After(time.Now()) {
+		return api.Rules{}, api.Errorf(api.CodeUsage, "the rule would have expired at %s, before now", req.Expires.Format(time.RFC3339))
+	}
+	if err := n.rules.carry(req.Models, limitChange{req.QuotaBytes, req.Expires}); err != nil {
 		return api.Rules{}, err
 	}
 	n.tryAgain(func(m manifest.Model) bool { return matches(req.Models, m) })
@@ -152,8 +158,19 @@ func (n *Node) unfollow(ctx context.Context, req api.RulesRequest, out *api.Writ
 			err = errors.Join(err, api.Errorf(api.CodeUsage, "%s is neither followed nor carried", text))
 		}
 	}
-	releases, listErr := n.store.Releases()
-	err = errors.Join(err, listErr)
+	_, settleErr := n.settleRules(ctx, dropped)
+	// What failed to run may still be carried.
+	n.tryAgain(func(m manifest.Model) bool { return slices.Contains(dropped, string(m)) })
+	if err := errors.Join(err, settleErr); err != nil {
+		return api.Rules{}, err
+	}
+	return n.getRules(ctx, none{}, out)
+}
+
+// settleRules ends what the node does for models that no rule asks for any more,
+// and returns all models that it looked at.
+func (n *Node) settleRules(ctx context.Context, dropped []string) (map[manifest.Model]bool, error) {
+	releases, err := n.store.Releases()
 	models := make(map[manifest.Model]bool)
 	for _, r := range releases {
 		models[r.Model] = true
@@ -172,12 +189,7 @@ func (n *Node) unfollow(ctx context.Context, req api.RulesRequest, out *api.Writ
 			err = errors.Join(err, n.store.ClearWant(w.Manifest))
 		}
 	}
-	// What failed to run may still be carried.
-	n.tryAgain(func(m manifest.Model) bool { return slices.Contains(dropped, string(m)) })
-	if err != nil {
-		return api.Rules{}, err
-	}
-	return n.getRules(ctx, none{}, out)
+	return models, err
 }
 
 // path tells where the files of a release lie: those of the given version, or

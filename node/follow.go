@@ -6,12 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/dunlin-mesh/dunlin/internal/durable"
 	"github.com/dunlin-mesh/dunlin/manifest"
@@ -32,9 +34,11 @@ type rules struct {
 	lists ruleLists
 }
 
+// ruleLists is the form of follow.json. Files of earlier versions have no limits.
 type ruleLists struct {
-	Follow []string `json:"follow"` // models
-	Carry  []string `json:"carry"`  // patterns as path.Match has them
+	Follow []string         `json:"follow"`           // models
+	Carry  []string         `json:"carry"`            // patterns as path.Match has them
+	Limits map[string]limit `json:"limits,omitempty"` // of patterns in Carry that have any
 }
 
 func loadRules(dir string) (*rules, error) {
@@ -51,7 +55,7 @@ func loadRules(dir string) (*rules, error) {
 	if err := decoder.Decode(&r.lists); err != nil {
 		return nil, fmt.Errorf("%s: %w", r.path, err)
 	}
-	if err := errors.Join(checkModels(r.lists.Follow), checkPatterns(r.lists.Carry)); err != nil {
+	if err := errors.Join(checkModels(r.lists.Follow), checkPatterns(r.lists.Carry), checkLimits(r.lists)); err != nil {
 		return nil, fmt.Errorf("%s: %w", r.path, err)
 	}
 	return r, nil
@@ -65,12 +69,18 @@ func (r *rules) follow(models []string) error {
 	return r.change(func(l *ruleLists) { l.Follow = merge(l.Follow, models) })
 }
 
-// carry adds patterns such as "acme/*".
-func (r *rules) carry(patterns []string) error {
+// carry adds patterns such as "acme/*", or changes the limits of those that are
+// there.
+func (r *rules) carry(patterns []string, c limitChange) error {
 	if err := checkPatterns(patterns); err != nil {
 		return err
 	}
-	return r.change(func(l *ruleLists) { l.Carry = merge(l.Carry, patterns) })
+	return r.change(func(l *ruleLists) {
+		l.Carry = merge(l.Carry, patterns)
+		for _, p := range patterns {
+			l.limit(p, c)
+		}
+	})
 }
 
 func checkModels(models []string) error {
@@ -113,8 +123,9 @@ func (r *rules) drop(texts []string) (dropped []string, err error) {
 func (r *rules) change(edit func(*ruleLists)) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	next := ruleLists{Follow: slices.Clone(r.lists.Follow), Carry: slices.Clone(r.lists.Carry)}
+	next := ruleLists{Follow: slices.Clone(r.lists.Follow), Carry: slices.Clone(r.lists.Carry), Limits: maps.Clone(r.lists.Limits)}
 	edit(&next)
+	maps.DeleteFunc(next.Limits, func(pattern string, _ limit) bool { return !slices.Contains(next.Carry, pattern) })
 	if n := len(next.Follow) + len(next.Carry); n > maxRules {
 		return fmt.Errorf("%d models and patterns to follow or carry, at most %d", n, maxRules)
 	}
@@ -142,19 +153,22 @@ func (r *rules) follows(m manifest.Model) bool {
 	return slices.Contains(r.lists.Follow, string(m))
 }
 
-// carries says whether a pattern matches the model.
+// carries says whether a pattern that has not expired matches the model.
 func (r *rules) carries(m manifest.Model) bool {
+	now := time.Now()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return matches(r.lists.Carry, m)
+	return slices.ContainsFunc(r.lists.Carry, func(p string) bool { return !r.lists.Limits[p].expired(now) && match(p, m) })
 }
 
 // matches says whether one of the patterns matches the model.
 func matches(patterns []string, m manifest.Model) bool {
-	return slices.ContainsFunc(patterns, func(pattern string) bool {
-		ok, err := path.Match(pattern, string(m))
-		return err == nil && ok
-	})
+	return slices.ContainsFunc(patterns, func(pattern string) bool { return match(pattern, m) })
+}
+
+func match(pattern string, m manifest.Model) bool {
+	ok, err := path.Match(pattern, string(m))
+	return err == nil && ok
 }
 
 // followed returns the models that are followed, in order.
@@ -170,7 +184,9 @@ func (r *rules) followed() []manifest.Model {
 
 // patterns returns what is carried, in order; never nil.
 func (r *rules) patterns() []string {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return append([]string{}, r.lists.Carry...)
+	out := []string{}
+	for _, c := range r.carried() {
+		out = append(out, c.pattern)
+	}
+	return out
 }

@@ -25,7 +25,7 @@ func openRules(t *testing.T, dir string) *rules {
 func TestRules(t *testing.T) {
 	dir := t.TempDir()
 	r := openRules(t, dir)
-	if err := errors.Join(r.follow([]string{"acme/vad", "acme/asr", "acme/vad"}), r.carry([]string{"acme/*", "zoo/bird-?"})); err != nil {
+	if err := errors.Join(r.follow([]string{"acme/vad", "acme/asr", "acme/vad"}), r.carry([]string{"acme/*", "zoo/bird-?"}, limitChange{})); err != nil {
 		t.Fatal(err)
 	}
 	for _, r := range []*rules{r, openRules(t, dir)} {
@@ -61,7 +61,7 @@ func TestRulesRefuse(t *testing.T) {
 		}
 	}
 	for _, text := range []string{"", "*", "acme", "acme/[", "*/*/*", "acme/" + strings.Repeat("x", maxPatternBytes)} {
-		if err := r.carry([]string{"acme/*", text}); !errors.Is(err, manifest.ErrName) {
+		if err := r.carry([]string{"acme/*", text}, limitChange{}); !errors.Is(err, manifest.ErrName) {
 			t.Errorf("carry %q: %v", text, err)
 		}
 	}

@@ -72,7 +72,8 @@ func TestRevocation(t *testing.T) {
 	if held := releasesOf(t, f); len(held) != 1 || held[0].Version != "3.0" {
 		t.Errorf("holds %v", held)
 	}
-	for _, w := range f.node.wanted() {
+	wants, _ := f.node.wanted()
+	for _, w := range wants {
 		if w.Version != "3.0" {
 			t.Errorf("wants %v", w)
 		}
@@ -128,7 +129,8 @@ func TestRevokedIsNotRepaired(t *testing.T) {
 	if len(checked.Bad) != 1 {
 		t.Errorf("verify does not see the rot: %+v", checked)
 	}
-	if _, ok := p.node.wanted()[r.Manifest]; ok {
+	wants, _ := p.node.wanted()
+	if _, ok := wants[r.Manifest]; ok {
 		t.Error("a revoked release is wanted for repair")
 	}
 }

@@ -63,6 +63,7 @@ type Node struct {
 	publishing sync.Mutex    // one release is made at a time
 	bundling   sync.Mutex    // one bundle is made or read at a time
 	imports    imports
+	sizes      sizes
 	retries    *retries
 	believes   atomic.Bool   // what publishers say has changed since the last look for revoked releases
 	wake       chan struct{} // buffered: something changed that may be worth a look

@@ -43,6 +43,9 @@ func (n *Node) obtain(ctx context.Context, net *online, w want) error {
 	if m.Model != w.Model {
 		return fmt.Errorf("release %s: %w: %s", w.Release, errWrongModel, m.Model)
 	}
+	if err := n.admit(w); err != nil {
+		return err
+	}
 	variants, err := n.needed(m, w)
 	if err != nil {
 		return err

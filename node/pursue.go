@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"slices"
 	"sync"
@@ -45,7 +46,8 @@ type outcome struct {
 //	and each pinned release that has lost chunks:
 //	    is here, whole, verified, and active if it can be:  nothing to do
 //	    otherwise: one worker obtains it, until it is no longer wanted
-//	what its publisher took back is not kept to go back to
+//	what its publisher took back is not kept to go back to, what no longer fits
+//	    a carry quota is removed, carry rules whose time is over are ended
 //	looked at again: at start, after each change of trust or rules, after each
 //	    outcome, when a chunk turned out rotten, when a failed one may be tried
 //
@@ -60,10 +62,12 @@ func (n *Node) keepWanted(ctx context.Context, net *online) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	for {
-		wants := n.wanted()
+		expiry := n.expireRules(ctx)
+		wants, room := n.wanted()
+		n.evict(room.evict)
 		n.retries.keepOnly(wants)
 		for c, w := range workers {
-			if now, ok := wants[c]; !ok || now.purpose != w.want.purpose || n.imports.has(c) {
+			if now, ok := wants[c]; !ok || now.purpose != w.want.purpose || now.over != "" || n.imports.has(c) {
 				w.stop()
 			}
 		}
@@ -72,12 +76,15 @@ func (n *Node) keepWanted(ctx context.Context, net *online) error {
 			n.dropRevoked()
 		}
 		ready, next := n.ready(wants, workers, time.Now())
-		room := min(maxWorkers-len(workers), len(ready))
-		if room < len(ready) {
-			n.endTurns(workers, len(ready)-room)
+		if !expiry.IsZero() {
+			next = earlier(next, expiry)
+		}
+		free := min(maxWorkers-len(workers), len(ready))
+		if free < len(ready) {
+			n.endTurns(workers, len(ready)-free)
 			next = earlier(next, time.Now().Add(turn))
 		}
-		for _, w := range ready[:room] {
+		for _, w := range ready[:free] {
 			workCtx, stop := context.WithCancel(ctx)
 			run := &worker{want: w, since: time.Now(), cancel: stop}
 			workers[w.Manifest] = run
@@ -116,7 +123,11 @@ func (n *Node) ready(wants map[manifest.CID]want, workers map[manifest.CID]*work
 	}
 	var ready []want
 	for c, w := range wants {
-		if workers[c] != nil || n.imports.has(c) || (w.purpose != toRepair && busy[w.Model]) || n.settled(w) {
+		if workers[c] != nil || n.imports.has(c) || (w.purpose != toRepair && busy[w.Model]) || (w.over == "" && n.settled(w)) {
+			continue
+		}
+		if w.over != "" {
+			n.tell(w, entry{state: api.StateWaiting, reason: w.over, code: api.CodeBudget})
 			continue
 		}
 		if until := n.retries.until(c); now.Before(until) {
@@ -156,6 +167,8 @@ func (n *Node) note(ctx context.Context, o outcome) {
 	case o.err == nil:
 		n.retries.done(w.Manifest)
 		log.Info("release is here", slog.String("to", string(w.purpose)))
+	case errors.Is(o.err, errCarryQuota): // the next look finds it over the quota
+		log.Info("release waits", slog.Any("error", o.err))
 	case o.worker.stopped:
 		log.Debug("release is no longer pursued")
 	default:

@@ -30,6 +30,9 @@ type want struct {
 	// kept says that the release is here whole, and was checked and pinned for
 	// this purpose before.
 	kept bool
+	// over says why the release, which is only carried, waits for room under the
+	// quota of its rule; empty if it does not.
+	over string
 }
 
 // pin is the reason for which the store keeps what the want brings.
@@ -50,9 +53,27 @@ func (w want) before(other want) int {
 		cmp.Compare(w.Sequence, other.Sequence))
 }
 
-// wanted lists what this node means to have, by manifest. Nothing that its
-// publisher took back is among it.
-func (n *Node) wanted() map[manifest.CID]want {
+// wanted lists what this node means to have, by manifest, and what is to make way
+// for it under the quotas of carry rules. Nothing that its publisher took back is
+// among it.
+func (n *Node) wanted() (map[manifest.CID]want, allotment) {
+	wants, held := n.wantedAndHeld()
+	rules := n.rules.carried()
+	if !limited(rules) {
+		return wants, allotment{}
+	}
+	a := n.allot(rules, wants, held)
+	for c, why := range a.over {
+		w := wants[c]
+		w.over = why
+		wants[c] = w
+	}
+	return wants, a
+}
+
+// wantedAndHeld lists, by manifest, what this node would have without quotas,
+// and what it has.
+func (n *Node) wantedAndHeld() (map[manifest.CID]want, map[manifest.CID]store.ReleaseState) {
 	wants := make(map[manifest.CID]want)
 	releases, err := n.store.Releases()
 	if err != nil {
@@ -82,7 +103,7 @@ func (n *Node) wanted() map[manifest.CID]want {
 		w.kept = whole(have) && slices.Contains(have.Pins, w.pin())
 		wants[r.Manifest] = w
 	}
-	return wants
+	return wants, held
 }
 
 // revoked says whether the release's publisher took it back.

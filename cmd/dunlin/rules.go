@@ -25,24 +25,7 @@ Exit codes: 0 done, 2 wrong usage.`
 }
 
 // Run adds models.
-func (c followCmd) Run(e *env) error { return changeRules(e, "follow", c.Models) }
-
-type carryCmd struct {
-	Patterns []string `arg:"" help:"Models or patterns: acme/vad, acme/*, */*."`
-}
-
-// Help is the second part of `dunlin carry --help`.
-func (carryCmd) Help() string {
-	return `A carried model is fetched, verified and passed on, not run.
-
-Examples:
-  dunlin carry 'acme/*'
-
-Exit codes: 0 done, 2 wrong usage.`
-}
-
-// Run adds patterns.
-func (c carryCmd) Run(e *env) error { return changeRules(e, "carry", c.Patterns) }
+func (c followCmd) Run(e *env) error { return changeRules(e, "follow", api.RulesRequest{Models: c.Models}) }
 
 type unfollowCmd struct {
 	Models []string `arg:"" help:"Models or patterns as they were given."`
@@ -60,11 +43,11 @@ Exit codes: 0 done, 2 not followed or carried.`
 }
 
 // Run drops rules.
-func (c unfollowCmd) Run(e *env) error { return changeRules(e, "unfollow", c.Models) }
+func (c unfollowCmd) Run(e *env) error { return changeRules(e, "unfollow", api.RulesRequest{Models: c.Models}) }
 
-func changeRules(e *env, call string, models []string) error {
+func changeRules(e *env, call string, req any) error {
 	var r api.Rules
-	if err := e.call(call, api.RulesRequest{Models: models}, &r); err != nil {
+	if err := e.call(call, req, &r); err != nil {
 		return err
 	}
 	return e.print(r, func(w io.Writer) {

@@ -198,10 +198,31 @@ type RulesRequest struct {
 	Models []string `json:"models"`
 }
 
+// CarryRequest carries models that match patterns, or changes the limits of
+// patterns that are carried already.
+type CarryRequest struct {
+	Models     []string   `json:"models"`
+	QuotaBytes *uint64    `json:"quota_bytes,omitempty"` // 0 for none; nil leaves it as it is
+	Expires    *time.Time `json:"expires,omitempty"`     // zero for never; nil leaves it as it is
+}
+
 // Rules is what is followed and carried.
 type Rules struct {
-	Follow []string `json:"follow"`
-	Carry  []string `json:"carry"`
+	Follow     []string    `json:"follow"`
+	Carry      []string    `json:"carry"`
+	CarryRules []CarryRule `json:"carry_rules"` // the same as Carry, with limits and use
+}
+
+// CarryRule is a pattern of models that are carried. A release counts under the
+// first rule that matches it and has room.
+type CarryRule struct {
+	Pattern      string    `json:"pattern"`
+	QuotaBytes   uint64    `json:"quota_bytes,omitempty"` // 0 for none
+	Expires      time.Time `json:"expires,omitzero"`      // zero for never
+	UsedBytes    uint64    `json:"used_bytes"`            // of its releases, here
+	PlannedBytes uint64    `json:"planned_bytes"`         // of its releases, once they are here whole
+	Releases     int       `json:"releases"`              // that fit
+	Waiting      int       `json:"waiting"`               // that do not
 }
 
 // ModelRequest names a model and, unless empty, a version.
