@@ -58,6 +58,7 @@ type settings struct {
 	timeline  bool
 	count     int
 	idle      time.Duration
+	timeout   time.Duration // of one update
 }
 
 func parse(args []string, stderr io.Writer) (settings, error) {
@@ -72,6 +73,7 @@ func parse(args []string, stderr io.Writer) (settings, error) {
 	flags.BoolVar(&s.timeline, "timeline", false, "say what happened when, on standard error")
 	flags.IntVar(&s.count, "count", 1, "run everything this `often`")
 	flags.DurationVar(&s.idle, "idle", 4*time.Minute, "how long nothing happens")
+	flags.DurationVar(&s.timeout, "timeout", 30*time.Minute, "for one update to reach every node")
 	if err := flags.Parse(args); err != nil {
 		return s, errors.Join(err, errUsage)
 	}

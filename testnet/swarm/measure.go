@@ -65,7 +65,9 @@ func (s *settings) measure(ctx context.Context, c benchCase, w work, best ideal,
 	if c.kind == nothing {
 		err = r.idle(ctx, b, s.idle)
 	} else {
-		err = r.update(ctx, b, w, updated, sys, line)
+		limited, cancel := context.WithTimeout(ctx, s.timeout)
+		err = errors.Join(r.update(limited, b, w, updated, sys, line), line.tell(stderr, b))
+		cancel()
 	}
 	if err != nil {
 		return r, err
@@ -78,12 +80,6 @@ func (s *settings) measure(ctx context.Context, c benchCase, w work, best ideal,
 		if i < len(used) {
 			r.Use[i].CPU -= used[i].CPU
 		}
-	}
-	if line != nil && c.kind != nothing {
-		if err := line.noteLogs(append([]place{b.publisher}, b.takers...)); err != nil {
-			return r, err
-		}
-		line.write(stderr)
 	}
 	return r, nil
 }

@@ -105,11 +105,18 @@ var logLine = regexp.MustCompile(`^time=(\S+) level=(\S+) (.*)$`)
 
 const noisy = "component=pubsub_rpc"
 
-// noteLogs notes what the nodes' logs say from moment 0 on.
-func (t *timeline) noteLogs(places []place) error {
+// tell prints everything, with what the nodes' logs say.
+func (t *timeline) tell(w io.Writer, b *bed) error {
 	if t == nil {
 		return nil
 	}
+	err := t.noteLogs(append([]place{b.publisher}, b.takers...))
+	t.write(w)
+	return err
+}
+
+// noteLogs notes what the nodes' logs say from moment 0 on.
+func (t *timeline) noteLogs(places []place) error {
 	for _, p := range places {
 		f, err := os.Open(filepath.Join(p.dir, "h", "up.log"))
 		if err != nil {
@@ -138,9 +145,6 @@ func (t *timeline) noteLogs(places []place) error {
 
 // write prints the events in their order.
 func (t *timeline) write(w io.Writer) {
-	if t == nil {
-		return
-	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	slices.SortStableFunc(t.events, func(a, b event) int { return a.At.Compare(b.At) })
