@@ -3,6 +3,7 @@ package codec
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 
 	"github.com/klauspost/compress/huff0"
 )
@@ -19,6 +20,25 @@ const (
 	blockHuff0
 	blockZstd
 )
+
+// appendStream appends a stream, block by block.
+func (s *scratch) appendStream(to, stream []byte, level zstdLevel) []byte {
+	for block := range slices.Chunk(stream, blockBytes) {
+		to = s.appendBlock(to, block, level)
+	}
+	return to
+}
+
+// decodeStream fills stream with the blocks at the start of src and returns the
+// rest of src.
+func (s *scratch) decodeStream(stream, src []byte) (rest []byte, err error) {
+	for block := range slices.Chunk(stream, blockBytes) {
+		if src, err = s.decodeBlock(block, src); err != nil {
+			return nil, err
+		}
+	}
+	return src, nil
+}
 
 // appendBlock appends src, one block, coded as small as try allows: huff0
 // always, zstd at the level given unless that is noZstd.

@@ -78,8 +78,9 @@ func TestSmallestWins(t *testing.T) {
 	}{
 		{"dense weights on a LAN", weights(n, 1), f32(n), codec.Light, codec.Raw, 1},
 		{"dense weights on a WAN", weights(n, 1), f32(n), codec.Fast, codec.Planes, 0.85},
-		{"dense weights on a narrow link", weights(n, 1), f32(n), codec.Strong, codec.Planes, 0.85},
+		{"dense weights on a narrow link", weights(n, 1), f32(n), codec.Strong, codec.Mixed, 0.83},
 		{"weights of no known type", weights(n, 1), nil, codec.Fast, codec.Planes, 0.97},
+		{"weights of no known type on a narrow link", weights(n, 1), []codec.Segment{{Class: codec.Other, Bytes: n}}, codec.Strong, codec.Mixed, 0.83},
 		{"noise", noise(n, 1), f32(n), codec.Strong, codec.Raw, 1},
 		{"zeros on a LAN", make([]byte, n), f32(n), codec.Light, codec.Planes, 0.001},
 		{"text", text, nil, codec.Fast, codec.Zstd, 0.01},
@@ -109,7 +110,7 @@ func TestSameBytesOut(t *testing.T) {
 	}{
 		{codec.Light, "4ddb76f2e44ae961"},
 		{codec.Fast, "22bda3cff61f70af"},
-		{codec.Strong, "15e6290455667b1a"},
+		{codec.Strong, "53c56f9447d2d8ac"},
 	} {
 		f := throughWire(t, c, chunk, segs, tt.effort)
 		if got := manifest.SumDigest(append(f.AppendHeader(nil), f.Payload...)).String()[:16]; got != tt.digest {
@@ -203,7 +204,7 @@ func TestWrongFramesAreRefused(t *testing.T) {
 		want error
 	}{
 		"version":             {edit(0, 2), codec.ErrEncoding},
-		"encoding":            {edit(1, 3), codec.ErrEncoding},
+		"encoding":            {edit(1, 4), codec.ErrEncoding},
 		"basis":               {edit(2, 1), codec.ErrEncoding},
 		"empty":               {nil, codec.ErrFrame},
 		"longer than raw":     {append([]byte{1, 1, 0, 2}, 1, 2, 3), codec.ErrFrame},
@@ -277,6 +278,14 @@ func FuzzDecode(f *testing.F) {
 			f.Fatal(err)
 		}
 		f.Add(append(frame.AppendHeader(nil), frame.Payload...), seed)
+	}
+	long := formatNumbers(codec.F32, 20<<10)
+	for _, classes := range [][]byte{{byte(codec.Other)}, {byte(codec.F32), byte(codec.I16), byte(codec.F16)}} {
+		frame, err := c.Encode(nil, long, fuzzSegments(classes, len(long)), codec.Strong)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(append(frame.AppendHeader(nil), frame.Payload...), classes)
 	}
 	wire, _ := hex.DecodeString("0101000a28b52ffd2000010000")
 	f.Add(wire, seed)

@@ -16,12 +16,13 @@ const (
 	Light Effort = iota
 	// Fast is for links of Mbit/s: planes and Huffman, hundreds of MB/s.
 	Fast
-	// Strong is for links of kbit/s: everything is tried, tens of MB/s.
+	// Strong is for links slower than a few MB/s, which is its speed: everything
+	// is tried, context mixing of numbers too.
 	Strong
 )
 
 // Coder encodes and decodes; its methods are safe for concurrent use. It keeps
-// as much reusable state as calls ran at once, about 2 MiB each, 7 MiB where
+// as much reusable state as calls ran at once, about 2 MiB each, 9 MiB where
 // Strong is used; the garbage collector takes what lies idle. The zero Coder is
 // ready for use.
 type Coder struct {
@@ -38,9 +39,12 @@ func (c *Coder) get() *scratch {
 // Encode returns chunk, at most [MaxRawBytes] long, as the smallest frame found
 // with effort. The payload lies in buf's memory if that has room for the chunk,
 // or shares chunk's; it is valid as long as neither is changed. Nil segments
-// stand for bytes of no known type. The error wraps [ErrSegments].
+// stand for bytes that are known not to be numbers, such as blocks: they are
+// never mixed. What is not known is of class Other, and Strong looks for numbers
+// in it. The error wraps [ErrSegments].
 func (c *Coder) Encode(buf, chunk []byte, segs []Segment, effort Effort) (Frame, error) {
-	if segs == nil && len(chunk) > 0 {
+	numbers := segs != nil
+	if !numbers && len(chunk) > 0 {
 		segs = []Segment{{Class: Other, Bytes: len(chunk)}}
 	}
 	sizes, ok := measure(segs, len(chunk))
@@ -66,6 +70,11 @@ func (c *Coder) Encode(buf, chunk []byte, segs []Segment, effort Effort) (Frame,
 			best = Frame{Encoding: Zstd, RawBytes: len(chunk), Payload: append(grow(buf, len(payload))[:0], payload...)}
 		}
 	}
+	if effort == Strong && numbers {
+		if payload := s.encodeMixed(chunk, segs); len(payload) < len(best.Payload) {
+			best = Frame{Encoding: Mixed, RawBytes: len(chunk), Payload: append(grow(buf, len(payload))[:0], payload...)}
+		}
+	}
 	return best, nil
 }
 
@@ -74,20 +83,16 @@ func (c *Coder) Encode(buf, chunk []byte, segs []Segment, effort Effort) (Frame,
 func (s *scratch) encodePlanes(buf, chunk []byte, p planes, segs []Segment, effort Effort, level zstdLevel) []byte {
 	s.planes = grow(s.planes, len(chunk))
 	p.split(s.planes, chunk, segs)
-	rest, numbers := s.planes, len(chunk)-p.sizes[Other]
-	for length := range p.streams {
+	for c, all := range p.classes(s.planes) {
 		// Fast tries zstd only where text and structure lie.
 		l := level
-		if effort != Strong && len(rest) <= numbers {
+		if effort != Strong && c != Other {
 			l = noZstd
 		}
-		for stream := rest[:length]; len(stream) > 0; {
-			n := min(len(stream), blockBytes)
-			buf = s.appendBlock(buf, stream[:n], l)
-			stream = stream[n:]
-		}
-		if rest = rest[length:]; len(buf) >= len(chunk) {
-			return chunk
+		for stream := range streamsOf(c, all) {
+			if buf = s.appendStream(buf, stream, l); len(buf) >= len(chunk) {
+				return chunk
+			}
 		}
 	}
 	return buf
@@ -107,7 +112,7 @@ func (c *Coder) Decode(dst []byte, f Frame, want int, segs []Segment) ([]byte, e
 			return nil, fmt.Errorf("%w: raw payload of %d bytes for %d", ErrFrame, len(f.Payload), want)
 		}
 		return f.Payload, nil
-	case Zstd, Planes:
+	case Zstd, Planes, Mixed:
 	default:
 		return nil, fmt.Errorf("%w: %s", ErrEncoding, f.Encoding)
 	}
@@ -124,21 +129,20 @@ func (c *Coder) Decode(dst []byte, f Frame, want int, segs []Segment) ([]byte, e
 	if !ok {
 		return nil, fmt.Errorf("decode: %w of %d bytes", ErrSegments, want)
 	}
+	if f.Encoding == Mixed {
+		return dst, s.decodeMixed(dst, f.Payload, segs)
+	}
 	return dst, s.decodePlanes(dst, f.Payload, planes{sizes}, segs)
 }
 
 func (s *scratch) decodePlanes(dst, payload []byte, p planes, segs []Segment) (err error) {
 	s.planes = grow(s.planes, len(dst))
-	rest := s.planes
-	for length := range p.streams {
-		for stream := rest[:length]; len(stream) > 0; {
-			n := min(len(stream), blockBytes)
-			if payload, err = s.decodeBlock(stream[:n], payload); err != nil {
+	for c, all := range p.classes(s.planes) {
+		for stream := range streamsOf(c, all) {
+			if payload, err = s.decodeStream(stream, payload); err != nil {
 				return err
 			}
-			stream = stream[n:]
 		}
-		rest = rest[length:]
 	}
 	if len(payload) > 0 {
 		return fmt.Errorf("%w: %d bytes after the last block", ErrFrame, len(payload))

@@ -28,6 +28,7 @@ const (
 	Raw    Encoding = 0
 	Zstd   Encoding = 1
 	Planes Encoding = 2
+	Mixed  Encoding = 3
 )
 
 // String returns the name used in logs and metrics.
@@ -39,6 +40,8 @@ func (e Encoding) String() string {
 		return "zstd"
 	case Planes:
 		return "planes"
+	case Mixed:
+		return "mixed"
 	}
 	return fmt.Sprintf("encoding %d", byte(e))
 }
@@ -76,7 +79,7 @@ func ParseFrame(b []byte) (Frame, error) {
 	if len(b) < 4 {
 		return Frame{}, fmt.Errorf("%w: %d bytes", ErrFrame, len(b))
 	}
-	if b[0] != version || b[1] > byte(Planes) || b[2] != noBasis {
+	if b[0] != version || b[1] > byte(Mixed) || b[2] != noBasis {
 		return Frame{}, fmt.Errorf("%w: version %d, encoding %d, basis %d: update dunlin", ErrEncoding, b[0], b[1], b[2])
 	}
 	raw, n := binary.Uvarint(b[3:])

@@ -24,12 +24,19 @@ type scratch struct {
 	decoder  *zstd.Decoder
 	planes   []byte // streams of a chunk
 	zstd     []byte // what zstdEncode returned last
+
+	// Of mixed frames:
+	mixed, coded, bits []byte    // the payload, a class of it, and its mixed bits
+	segs               []Segment // of the chunk, what was guessed in its place
+	numbers            *numbers
+	heads, low         []uint16 // of the elements of a class
+	lower              []byte   // planes of low
 }
 
 // grow returns buf with length n.
-func grow(buf []byte, n int) []byte {
+func grow[T any](buf []T, n int) []T {
 	if cap(buf) < n {
-		return make([]byte, n)
+		return make([]T, n)
 	}
 	return buf[:n]
 }

@@ -2,7 +2,9 @@ package codec
 
 import (
 	"encoding/binary"
+	"iter"
 	"math/bits"
+	"slices"
 )
 
 // planes are the streams of a chunk: the bytes of each class lie one class
@@ -11,19 +13,22 @@ type planes struct {
 	sizes [classes]int
 }
 
-// streams yields the length of each stream in order; empty ones are left out.
-func (p planes) streams(yield func(length int) bool) {
-	for c := range classes {
-		if p.sizes[c] == 0 {
-			continue
-		}
-		for range c.Width() {
-			if !yield(p.sizes[c] / c.Width()) {
+// classes yields each class that has bytes, and which part of buf, as long as the
+// chunk, holds its planes.
+func (p planes) classes(buf []byte) iter.Seq2[Class, []byte] {
+	return func(yield func(Class, []byte) bool) {
+		for c := range classes {
+			n := p.sizes[c]
+			if n > 0 && !yield(c, buf[:n]) {
 				return
 			}
+			buf = buf[n:]
 		}
 	}
 }
+
+// streamsOf yields the planes of a class.
+func streamsOf(c Class, all []byte) iter.Seq[[]byte] { return slices.Chunk(all, len(all)/c.Width()) }
 
 // starts returns where each class begins in the buffer.
 func (p planes) starts() (starts [classes]int) {

@@ -140,6 +140,9 @@ func (f *frameCoder) decodeBlock(p, in []byte, segs []codec.Segment) ([]byte, er
 	if k <= 0 || length > uint64(len(in)-1-k) {
 		return nil, fmt.Errorf("%w: it ends within a block", ErrDelta)
 	}
+	if codec.Encoding(in[0]) > codec.Planes {
+		return nil, fmt.Errorf("%w: block in encoding %d", ErrDelta, in[0])
+	}
 	frame := codec.Frame{Encoding: codec.Encoding(in[0]), RawBytes: len(p), Payload: in[1+k:][:length]}
 	out, err := f.planes.Decode(p, frame, len(p), segs)
 	if err != nil {

@@ -9,9 +9,14 @@ type Mixer4 struct {
 
 // NewMixer4 returns a mixer with so many sets; see [NewMixer].
 func NewMixer4(sets int, first, rate int32) *Mixer4 {
+	return NewMixer4From(sets, [4]int32{first, first, first, first}, rate)
+}
+
+// NewMixer4From is [NewMixer4] with a first weight for each slot.
+func NewMixer4From(sets int, first [4]int32, rate int32) *Mixer4 {
 	m := &Mixer4{weights: make([][4]int32, sets), rate: rate}
 	for i := range m.weights {
-		m.weights[i] = [4]int32{first, first, first, first}
+		m.weights[i] = first
 	}
 	return m
 }

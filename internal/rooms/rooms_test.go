@@ -23,7 +23,7 @@ var mayImport = map[string][]string{
 	"manifest":                {},
 	"trust":                   {"manifest", "internal/durable"},
 	"chunker":                 {"manifest"},
-	"codec":                   {"manifest"},
+	"codec":                   {"codec/mix", "manifest"},
 	"codec/mix":               {},
 	"codec/weights":           {"codec", "codec/mix"},
 	"codec/text":              {"codec/mix"},
