@@ -242,11 +242,14 @@ func (s *serving) sendChunk(ctx context.Context, number, i uint32) error {
 		return err
 	}
 	s.t.totals.chunksOut.Add(1)
-	return s.write(header, frame.Payload)
+	err = s.write(header, frame.Payload)
+	s.effort.sent(length, time.Now())
+	return err
 }
 
 // encode reads a chunk and codes it, in one of the places for that.
 func (s *serving) encode(ctx context.Context, id manifest.FileID, i int, l *manifest.Layout, offset uint64, length int, chunkBuf, frameBuf []byte) (codec.Frame, error) {
+	start := time.Now()
 	done, err := s.t.coding.acquire(ctx, 1)
 	if err != nil {
 		return codec.Frame{}, err
@@ -261,7 +264,6 @@ func (s *serving) encode(ctx context.Context, id manifest.FileID, i int, l *mani
 	}
 	// The other end decodes under the layout's segments, whatever the effort.
 	effort, segs := s.effort.pick(s.class()), codec.Segments(nil, l, offset, length)
-	start := time.Now()
 	frame, err := s.t.coder.Encode(frameBuf, chunk, segs, effort)
 	s.effort.coded(effort, length, time.Since(start))
 	return frame, err
@@ -292,12 +294,10 @@ func (s *serving) refuse(number, i uint32, code faultCode, text string) error {
 }
 
 func (s *serving) write(header, payload []byte) error {
-	start := time.Now()
 	if _, err := s.conn.out.Write(header); err != nil {
 		return err
 	}
 	_, err := s.conn.out.Write(payload)
-	s.effort.sent(len(payload), time.Since(start))
 	return err
 }
 

@@ -7,7 +7,6 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/peer"
 
-	"github.com/dunlin-mesh/dunlin/codec"
 	"github.com/dunlin-mesh/dunlin/manifest"
 )
 
@@ -115,25 +114,6 @@ func TestShares(t *testing.T) {
 	}
 	if shareKey(7, 0, 64) == shareKey(7, 1, 64) {
 		t.Error("chunks of a short file are not shared out")
-	}
-}
-
-func TestEffortFollowsTheLink(t *testing.T) {
-	var e effort
-	if e.pick(LAN) != codec.Light || e.pick(WAN) != codec.Fast || e.pick(Narrow) != codec.Strong || e.pick(Satellite) != codec.Strong {
-		t.Error("efforts do not follow the class of link")
-	}
-	for range 100 {
-		e.sent(1<<20, 8*time.Second) // 1 Mbit/s
-	}
-	if e.pick(WAN) != codec.Strong {
-		t.Error("a WAN of 1 Mbit/s is not worth strong coding")
-	}
-	for range 100 {
-		e.sent(1<<20, 10*time.Millisecond)
-	}
-	if e.pick(WAN) != codec.Fast {
-		t.Error("a fast WAN is slowed by strong coding")
 	}
 }
 
