@@ -5,6 +5,8 @@ import (
 
 	pb "github.com/libp2p/go-libp2p-pubsub/pb"
 	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/dunlin-mesh/dunlin/trust"
 )
 
 // After a change each peer is asked, by an ordinary session, whether it has
@@ -28,22 +30,92 @@ func (m *meetings) seen() uint64 {
 }
 
 // changed moves the sessions with everybody forward, so that whoever has missed
-// a change of this node hears of it soon; except with whoever it came from, if
-// anybody.
-func (m *meetings) changed(from peer.ID) {
+// a change of this node hears of it soon; except with those who know the new
+// heads: who has told them or been told, and, if anybody, from, who has given them.
+func (m *meetings) changed(from peer.ID, heads ...trust.Head) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.changes++
+	for _, head := range heads {
+		if id, err := idOf(head); err == nil { // what is held can be encoded
+			m.newest[head.Publisher] = id
+		}
+	}
 	for p, meeting := range m.peers {
 		if p == from {
-			continue
+			continue // its pending, if any, are of earlier changes
 		}
-		meeting.changed = m.changes
-		if due := m.check(p, meeting); due.Before(meeting.due) {
-			meeting.due = due
+		for _, head := range heads {
+			if meeting.told[head.Publisher] != m.newest[head.Publisher] {
+				meeting.pending[head.Publisher] = m.changes
+			}
+		}
+		if len(meeting.pending) > 0 {
+			if due := m.check(p, meeting); due.Before(meeting.due) {
+				meeting.due = due
+			}
 		}
 	}
 	m.poke()
+}
+
+// told notes that p has told a head or been told it, so p holds what is behind
+// it, or learns it.
+func (m *meetings) told(p peer.ID, publisher trust.Fingerprint, id headID) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	meeting := m.peers[p]
+	if meeting == nil {
+		return
+	}
+	if _, known := meeting.told[publisher]; !known && len(meeting.told) >= maxTold {
+		for other := range meeting.told { // any
+			delete(meeting.told, other)
+			break
+		}
+	}
+	if meeting.told[publisher] = id; m.newest[publisher] == id {
+		m.settled(meeting, publisher)
+	}
+}
+
+// doubt forgets what p was told, since some of it may have been lost with the
+// stream. m.mu is held.
+func (m *meetings) doubt(p peer.ID) {
+	meeting := m.peers[p]
+	if meeting == nil || len(meeting.told) == 0 {
+		return
+	}
+	for publisher := range meeting.told {
+		meeting.pending[publisher] = m.changes
+	}
+	clear(meeting.told)
+	if due := m.check(p, meeting); due.Before(meeting.due) {
+		meeting.due = due
+	}
+	m.poke()
+}
+
+// settled notes that the peer of meeting needs no check about publisher. m.mu is
+// held.
+func (m *meetings) settled(meeting *meeting, publisher trust.Fingerprint) {
+	if _, ok := meeting.pending[publisher]; !ok {
+		return
+	}
+	if delete(meeting.pending, publisher); len(meeting.pending) == 0 && meeting.failures == 0 {
+		meeting.due = meeting.regular
+		m.poke()
+	}
+}
+
+// took notes that p has taken what was held of publisher at the mark seen, so
+// that no check is needed for that.
+func (m *meetings) took(p peer.ID, publisher trust.Fingerprint, seen uint64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if meeting := m.peers[p]; meeting != nil && meeting.pending[publisher] <= seen {
+		m.settled(meeting, publisher)
+	}
 }
 
 // check returns when to ask p whether a change has reached it. The node that
@@ -61,8 +133,8 @@ func (m *meetings) check(p peer.ID, meeting *meeting) time.Time {
 	return due
 }
 
-// Trace follows who is in the topic mesh. It is called by pubsub.
-func (m *meetings) Trace(e *pb.TraceEvent) {
+// follow keeps account of who is in the topic mesh.
+func (m *meetings) follow(e *pb.TraceEvent) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	switch e.GetType() {
@@ -71,6 +143,8 @@ func (m *meetings) Trace(e *pb.TraceEvent) {
 	case pb.TraceEvent_PRUNE:
 		delete(m.mesh, peer.ID(e.GetPrune().GetPeerID()))
 	case pb.TraceEvent_ON_CLOSED_OUTBOUND_STREAM:
-		delete(m.mesh, peer.ID(e.GetOnClosedOutboundStream().GetPeerID()))
+		p := peer.ID(e.GetOnClosedOutboundStream().GetPeerID())
+		delete(m.mesh, p)
+		m.doubt(p)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/libp2p/go-libp2p/core/host"
+	"github.com/libp2p/go-libp2p/core/network"
 
 	"github.com/dunlin-mesh/dunlin/trust"
 )
@@ -65,6 +66,18 @@ type State interface {
 	Ledger
 }
 
+// Site tells near peers from far ones. *site.Site implements it.
+type Site interface {
+	// Local says whether a connection stays inside the site, where bytes are
+	// free. It is called often and from any goroutine.
+	Local(network.Conn) bool
+}
+
+// anywhere is a Site without members: every connection leads outside.
+type anywhere struct{}
+
+func (anywhere) Local(network.Conn) bool { return false }
+
 // Config says what a Gossip works with. All fields without a default are
 // required.
 type Config struct {
@@ -78,6 +91,10 @@ type Config struct {
 	Preset Preset
 	// State is the truth that is compared, updated and announced.
 	State State
+	// Site says which peers are of this node's own site: what several of them
+	// are told at once is learnt by one of them from outside, and by the others
+	// from that one. Default: nobody is.
+	Site Site
 	// OnChange is called after the state of a publisher has changed through a
 	// peer, once per change, from any goroutine. It must return soon and must
 	// not call Sync. Default: nothing.
@@ -89,6 +106,9 @@ type Config struct {
 func (c Config) withDefaults() (Config, error) {
 	if c.Preset == "" {
 		c.Preset = LAN
+	}
+	if c.Site == nil {
+		c.Site = anywhere{}
 	}
 	if c.OnChange == nil {
 		c.OnChange = func(trust.Fingerprint) {}

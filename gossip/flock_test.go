@@ -51,8 +51,23 @@ type node struct {
 	state   State
 	gossip  *Gossip
 	changes atomic.Int64 // calls of OnChange
+	site    hood
 	cancel  context.CancelFunc
 	ended   chan error
+}
+
+// hood is the site of a node: its members, set before anybody connects.
+type hood map[peer.ID]bool
+
+func (h hood) Local(c network.Conn) bool { return h[c.RemotePeer()] }
+
+// neighbours makes one site of some nodes.
+func (f *flock) neighbours(nodes ...int) {
+	for _, i := range nodes {
+		for _, j := range nodes {
+			f.nodes[i].site[f.nodes[j].host.ID()] = true
+		}
+	}
 }
 
 const linkLatency = 20 * time.Millisecond
@@ -96,13 +111,13 @@ func newFlock(t *testing.T, preset Preset, states ...State) *flock {
 
 func newNode(t *testing.T, h host.Host, preset Preset, state State) *node {
 	t.Helper()
-	n := &node{t: t, host: &countingHost{Host: h, counts: make(map[protocol.ID]*count)}, state: state}
+	n := &node{t: t, host: &countingHost{Host: h, counts: make(map[protocol.ID]*count)}, state: state, site: hood{}}
 	var logger *slog.Logger
 	if os.Getenv("GOSSIP_TEST_LOG") != "" {
 		logger = slog.New(slog.NewTextHandler(os.Stderr, nil)).With(slog.String("node", h.ID().ShortString()))
 	}
 	g, err := New(Config{
-		Host: n.host, Mesh: "test", Preset: preset, State: state, Logger: logger,
+		Host: n.host, Mesh: "test", Preset: preset, State: state, Logger: logger, Site: n.site,
 		OnChange: func(trust.Fingerprint) { n.changes.Add(1) },
 	})
 	if err != nil {

@@ -95,7 +95,7 @@ func FuzzAnswer(f *testing.F) {
 		if err != nil {
 			return
 		}
-		s := &session{g: g, compared: make(map[trust.Fingerprint]bool), shown: make(map[trust.Fingerprint]bool), changed: make(map[trust.Fingerprint]bool)}
+		s := &session{g: g, compared: make(map[trust.Fingerprint]bool), shown: make(map[trust.Fingerprint]bool), granted: make(map[trust.Fingerprint]uint64), changed: make(map[trust.Fingerprint]bool)}
 		out, err := s.answer(t.Context(), in)
 		if err != nil {
 			return

@@ -129,7 +129,8 @@ func (g *Gossip) Announce(ctx context.Context, head trust.Head) error {
 	if err != nil {
 		return err
 	}
-	g.meets.changed("")
+	g.learn.announced(head)
+	g.meets.changed("", head)
 	return topic.publish(ctx, head)
 }
 
@@ -142,7 +143,7 @@ func (g *Gossip) Sync(ctx context.Context, with peer.ID) error {
 	if _, err := g.running(ctx); err != nil {
 		return err
 	}
-	return g.reconcile(ctx, with, nil)
+	return g.reconcile(ctx, with, false, nil)
 }
 
 func (g *Gossip) running(ctx context.Context) (*topic, error) {

@@ -3,11 +3,14 @@ package gossip
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"sync"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/dunlin-mesh/dunlin/trust"
 )
 
 // Sessions that this node begins on its own.
@@ -25,9 +28,10 @@ type meetings struct {
 	wake   chan struct{}
 
 	mu      sync.Mutex
-	peers   map[peer.ID]*meeting  // guarded by mu
-	mesh    map[peer.ID]time.Time // guarded by mu; peers in the topic mesh, and since when
-	changes uint64                // guarded by mu; how often the state has changed
+	peers   map[peer.ID]*meeting         // guarded by mu
+	mesh    map[peer.ID]time.Time        // guarded by mu; peers in the topic mesh, and since when
+	changes uint64                       // guarded by mu; how often the state has changed
+	newest  map[trust.Fingerprint]headID // guarded by mu; the head of the last change, at most one for each pin
 }
 
 // meeting is a connected peer that speaks the sync protocol. Its fields are
@@ -37,11 +41,20 @@ type meeting struct {
 	due      time.Time
 	busy     bool
 	failures int
-	changed  uint64 // meetings.changes at the last change that the peer may not know
+	regular  time.Time // when the next session would be due if nothing had changed
+	// pending are the changes of which the peer may not know, by publisher, with
+	// meetings.changes at that time. It is bounded by the pins.
+	pending map[trust.Fingerprint]uint64
+	// told are the last heads that the peer has told or been told through the
+	// topic, at most maxTold.
+	told map[trust.Fingerprint]headID
 }
 
+// maxTold bounds the heads that are remembered for each peer.
+const maxTold = 64
+
 func newMeetings(p params) *meetings {
-	return &meetings{params: p, wake: make(chan struct{}, 1), peers: make(map[peer.ID]*meeting), mesh: make(map[peer.ID]time.Time)}
+	return &meetings{params: p, wake: make(chan struct{}, 1), peers: make(map[peer.ID]*meeting), mesh: make(map[peer.ID]time.Time), newest: make(map[trust.Fingerprint]headID)}
 }
 
 // arrived notes a peer that speaks our protocol; one that is here already is
@@ -52,10 +65,14 @@ func (m *meetings) arrived(self, p peer.ID) {
 	if m.peers[p] != nil {
 		return
 	}
-	meeting := &meeting{begins: self < p, due: time.Now()}
+	meeting := &meeting{
+		begins: self < p, due: time.Now(),
+		pending: make(map[trust.Fingerprint]uint64), told: make(map[trust.Fingerprint]headID),
+	}
 	if !meeting.begins {
 		meeting.due = meeting.due.Add(jitter(m.params.syncFallback))
 	}
+	meeting.regular = meeting.due
 	m.peers[p] = meeting
 	m.poke()
 }
@@ -86,19 +103,18 @@ func (m *meetings) met(p peer.ID, seen uint64, ok bool) {
 	if !meeting.begins {
 		pause += pause / 2 // leave it to the other one
 	}
-	switch {
-	case !ok:
+	if ok {
+		meeting.failures = 0
+		maps.DeleteFunc(meeting.pending, func(_ trust.Fingerprint, at uint64) bool { return at <= seen })
+	} else {
 		pause = min(pause, meetRetry<<min(meeting.failures, maxRetries))
 		meeting.failures++
-	case meeting.changed > seen:
-		meeting.failures = 0
-		meeting.due = m.check(p, meeting)
-		m.poke()
-		return
-	default:
-		meeting.failures = 0
 	}
-	meeting.due = time.Now().Add(jitter(pause))
+	meeting.regular = time.Now().Add(jitter(pause))
+	meeting.due = meeting.regular
+	if ok && len(meeting.pending) > 0 {
+		meeting.due = m.check(p, meeting)
+	}
 	m.poke()
 }
 
@@ -128,16 +144,17 @@ func (m *meetings) free(p peer.ID) {
 	m.poke()
 }
 
-// any returns a connected peer other than not, or "".
-func (m *meetings) any(not peer.ID) peer.ID {
+// others returns all peers but not, in random order.
+func (m *meetings) others(not peer.ID) []peer.ID {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for p := range m.peers { // in random order
+	var list []peer.ID
+	for p := range m.peers {
 		if p != not {
-			return p
+			list = append(list, p)
 		}
 	}
-	return ""
+	return list
 }
 
 // keepMeeting begins sessions when they are due until ctx ends.
@@ -149,7 +166,7 @@ func (g *Gossip) keepMeeting(ctx context.Context) error {
 		if ok {
 			group.Go(func() error {
 				defer g.meets.free(p)
-				if err := g.reconcile(ctx, p, nil); err != nil && ctx.Err() == nil {
+				if err := g.reconcile(ctx, p, false, nil); err != nil && ctx.Err() == nil {
 					g.config.Logger.Info("sync failed", slog.String("peer", p.String()), slog.Any("error", err))
 				}
 				return nil

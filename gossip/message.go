@@ -35,6 +35,9 @@ type turn struct {
 	// Seen says how many of the asks in the turn before, in order, this turn
 	// deals with; those without an update here have none.
 	Seen int `cbor:"n,omitempty"`
+	// Hurry says that the asks are not to wait for what the other side learns from
+	// its own site: the sender can ask somebody else.
+	Hurry bool `cbor:"h,omitempty"`
 	// More says that the sender has more updates to give after the next turn.
 	More bool `cbor:"m,omitempty"`
 	// Updates is how many updates follow.

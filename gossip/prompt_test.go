@@ -113,6 +113,8 @@ func TestAnnouncedToCrowd(t *testing.T) {
 func TestChangeDuringSession(t *testing.T) {
 	m := newMeetings(params{heartbeat: 30 * time.Second, syncInterval: time.Hour, syncFallback: time.Minute})
 	m.arrived("a", "p")
+	acme := newAuthor("acme")
+	acme.release("vad", 700)
 	within := func(want time.Duration) {
 		t.Helper()
 		if got := time.Until(m.peers["p"].due); got > want+want/4 {
@@ -120,24 +122,24 @@ func TestChangeDuringSession(t *testing.T) {
 		}
 	}
 	seen := m.seen()
-	m.changed("")
+	m.changed("", acme.head())
 	m.met("p", seen, true)
 	within(checkOutside)
 	m.met("p", m.seen(), true)
 	if got := time.Until(m.peers["p"].due); got < 45*time.Minute {
 		t.Errorf("next session in %s although the last one saw the change", got)
 	}
-	m.changed("p")
+	m.changed("p", acme.head())
 	if got := time.Until(m.peers["p"].due); got < 45*time.Minute {
 		t.Errorf("next session in %s with the peer that has brought the change", got)
 	}
 	graft := pb.TraceEvent_GRAFT
-	m.Trace(&pb.TraceEvent{Type: &graft, Graft: &pb.TraceEvent_Graft{PeerID: []byte("p")}})
-	m.changed("")
+	m.follow(&pb.TraceEvent{Type: &graft, Graft: &pb.TraceEvent_Graft{PeerID: []byte("p")}})
+	m.changed("", acme.head())
 	within(checkOutside) // it may have joined after the announcement had passed
 	m.met("p", m.seen(), true)
 	m.mesh["p"] = time.Now().Add(-time.Minute)
-	m.changed("")
+	m.changed("", acme.head())
 	within(checkHeartbeats * 30 * time.Second)
 	if got := time.Until(m.peers["p"].due); got < time.Minute {
 		t.Errorf("next session in %s with a peer in the topic mesh", got)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/network"
@@ -19,8 +20,8 @@ import (
 const SyncProtocol protocol.ID = "/dunlin/sync/2"
 
 // reconcile runs a session with a connected peer: about everything, or only
-// about the given publishers.
-func (g *Gossip) reconcile(ctx context.Context, with peer.ID, publishers []trust.Fingerprint) error {
+// about the given publishers, perhaps in a hurry since somebody else can be asked.
+func (g *Gossip) reconcile(ctx context.Context, with peer.ID, hurry bool, publishers []trust.Fingerprint) error {
 	if until := g.parole.until(with); until.After(time.Now()) {
 		g.meets.met(with, 0, false)
 		return fmt.Errorf("sync with %s: %w until %s", with, ErrParole, until.Format(time.RFC3339))
@@ -33,7 +34,7 @@ func (g *Gossip) reconcile(ctx context.Context, with peer.ID, publishers []trust
 		return fmt.Errorf("sync with %s: %w", with, err)
 	}
 	s := g.newSession(stream)
-	err = s.run(ctx, func() error { return s.begin(publishers) })
+	err = s.run(ctx, func() error { return s.begin(publishers, hurry) })
 	if len(publishers) == 0 {
 		g.meets.met(with, s.seen, err == nil && !s.retry)
 	}
@@ -63,6 +64,10 @@ func (g *Gossip) serve(ctx context.Context) network.StreamHandler {
 		err := s.run(ctx, func() error { return nil })
 		if s.theirs != nil {
 			g.meets.met(with, s.seen, err == nil && !s.retry)
+		} else if err == nil {
+			for publisher, seen := range s.granted {
+				g.meets.took(with, publisher, seen)
+			}
 		}
 		if err = errors.Join(append(s.unapplied, err)...); err != nil && ctx.Err() == nil {
 			g.config.Logger.Info("sync served, not all of it well", slog.String("peer", with.String()), slog.Any("error", err))
@@ -133,13 +138,14 @@ func (g *Gossip) announceChanged(ctx context.Context, s *session) {
 	if len(s.changed) == 0 {
 		return
 	}
-	g.meets.changed(s.with)
+	heads := slices.DeleteFunc(g.config.State.Heads(), func(h trust.Head) bool { return !s.changed[h.Publisher] })
+	g.meets.changed(s.with, heads...)
 	topic, err := g.running(ctx)
 	if err != nil {
 		return // stopping: whoever comes later learns by anti-entropy
 	}
-	for _, head := range g.config.State.Heads() {
-		if !s.changed[head.Publisher] || g.learn.brought(head) {
+	for _, head := range heads {
+		if g.learn.brought(head) {
 			continue
 		}
 		if err := topic.publish(ctx, head); err != nil && ctx.Err() == nil {

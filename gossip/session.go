@@ -50,11 +50,12 @@ type session struct {
 	offers   []ask                      // what the other side lacks and has not asked for, with what it has
 	shown    map[trust.Fingerprint]bool // publishers whose head is or was offered as a contradiction
 
-	whole     map[trust.Fingerprint]bool // publishers of which everything is asked for, nil for none
-	changed   map[trust.Fingerprint]bool // publishers that this session changed
-	taken     int                        // bytes taken in
-	unapplied []error                    // what the state refused without blaming the other side
-	retry     bool                       // some of it may be accepted next time
+	whole     map[trust.Fingerprint]bool   // publishers of which everything is asked for, nil for none
+	changed   map[trust.Fingerprint]bool   // publishers that this session changed
+	granted   map[trust.Fingerprint]uint64 // publishers of which asks were answered, with the mark of meetings before
+	taken     int                          // bytes taken in
+	unapplied []error                      // what the state refused without blaming the other side
+	retry     bool                         // some of it may be accepted next time
 }
 
 // outgoing is a turn with its updates.
@@ -67,15 +68,15 @@ type outgoing struct {
 func (g *Gossip) newSession(stream network.Stream) *session {
 	return &session{
 		g: g, with: stream.Conn().RemotePeer(), stream: stream, in: bufio.NewReader(patientReader{stream, g.params.turnTimeout}),
-		compared: make(map[trust.Fingerprint]bool), shown: make(map[trust.Fingerprint]bool), changed: make(map[trust.Fingerprint]bool),
+		compared: make(map[trust.Fingerprint]bool), shown: make(map[trust.Fingerprint]bool), granted: make(map[trust.Fingerprint]uint64), changed: make(map[trust.Fingerprint]bool),
 	}
 }
 
 // begin sends the first turn: a digest, or asks for the given publishers.
-func (s *session) begin(publishers []trust.Fingerprint) error {
+func (s *session) begin(publishers []trust.Fingerprint, hurry bool) error {
 	var out outgoing
 	if len(publishers) > 0 {
-		s.wishes = publishers
+		s.wishes, out.Hurry = publishers, hurry
 		s.ask(&out)
 	} else {
 		s.look()
@@ -195,7 +196,11 @@ func (s *session) compareEntry(theirs entry) {
 	s.compared[theirs.Publisher] = true
 	have := theirs.Have.have()
 	if newer(have, ours.have) {
-		s.wishes = append(s.wishes, theirs.Publisher)
+		if s.g.learn.underway(theirs.Publisher, s.with) {
+			s.retry = true // it is on its way already; should that fail, ask next time
+		} else {
+			s.wishes = append(s.wishes, theirs.Publisher)
+		}
 	}
 	if newer(ours.have, have) {
 		s.offers = append(s.offers, ask{Publisher: theirs.Publisher, Have: theirs.Have})
@@ -261,14 +266,20 @@ func (o *outgoing) add(u trust.Update) {
 
 // give answers the asks of in, in order, as far as they fit.
 func (s *session) give(ctx context.Context, in *turn, out *outgoing) {
-	patience := time.Now().Add(min(learnWaitLimit, s.g.params.turnTimeout/2))
+	limit := learnWaitLimit
+	if in.Hurry {
+		limit = hurryLimit
+	}
+	patience := time.Now().Add(min(limit, s.g.params.turnTimeout/2))
 	for _, a := range in.Asks {
 		if s.patient {
-			s.g.learn.wait(ctx, a.Publisher, patience)
+			s.g.learn.wait(ctx, a.Publisher, patience, in.Hurry)
 		}
+		seen := s.g.meets.seen()
 		if !s.grant(a.Publisher, a.Have.have(), out) {
 			return
 		}
+		s.granted[a.Publisher] = seen
 		out.Seen++
 	}
 }

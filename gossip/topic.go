@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	pubsub "github.com/libp2p/go-libp2p-pubsub"
@@ -47,6 +48,15 @@ func sumHead(data []byte) (id headID) {
 	return id
 }
 
+// idOf returns the id of the message that announces head.
+func idOf(head trust.Head) (headID, error) {
+	data, err := head.Encode()
+	if err != nil {
+		return headID{}, err
+	}
+	return sumHead(data), nil
+}
+
 // topic is the joined topic of heads.
 type topic struct {
 	topic *pubsub.Topic
@@ -55,7 +65,7 @@ type topic struct {
 // join starts gossipsub on host until ctx ends.
 func (g *Gossip) join(ctx context.Context, host *scope) (*topic, error) {
 	name := topicName(g.config.Mesh)
-	ps, err := pubsub.NewGossipSub(ctx, host, append(g.params.pubsubOptions(name, g.appScore, g.meets),
+	ps, err := pubsub.NewGossipSub(ctx, host, append(g.params.pubsubOptions(name, g.appScore, g),
 		pubsub.WithMessageIdFn(func(m *pb.Message) string {
 			id := sumHead(m.GetData())
 			return string(id[:])
@@ -91,6 +101,31 @@ func (t *topic) publish(ctx context.Context, head trust.Head) error {
 	return nil
 }
 
+// Trace is called by pubsub and follows what goes on in the topic.
+func (g *Gossip) Trace(e *pb.TraceEvent) {
+	g.meets.follow(e)
+	switch e.GetType() {
+	case pb.TraceEvent_DUPLICATE_MESSAGE:
+		d := e.GetDuplicateMessage()
+		from := peer.ID(d.GetReceivedFrom())
+		if publisher, id, ok := g.learn.whose(d.GetMessageID()); ok {
+			g.learn.again(publisher, id, g.config.Host.ID(), from, g.local(from))
+			g.meets.told(from, publisher, id)
+		}
+	case pb.TraceEvent_SEND_RPC:
+		for _, m := range e.GetSendRPC().GetMeta().GetMessages() {
+			if publisher, id, ok := g.learn.whose(m.GetMessageID()); ok {
+				g.meets.told(peer.ID(e.GetSendRPC().GetSendTo()), publisher, id)
+			}
+		}
+	}
+}
+
+// local says whether p is of this node's own site.
+func (g *Gossip) local(p peer.ID) bool {
+	return slices.ContainsFunc(g.config.Host.Network().ConnsToPeer(p), g.config.Site.Local)
+}
+
 // validate decides what becomes of a message of the topic: see the package
 // comment.
 func (g *Gossip) validate(_ context.Context, from peer.ID, m *pubsub.Message) pubsub.ValidationResult {
@@ -113,14 +148,29 @@ func (g *Gossip) validate(_ context.Context, from peer.ID, m *pubsub.Message) pu
 	}
 	switch verdict {
 	case trust.HeadNew:
-		g.learn.add(head, from)
+		g.hear(head, sumHead(m.GetData()), from)
 		return pubsub.ValidationAccept
 	case trust.HeadNeedsRoot:
-		g.learn.add(head, from)
+		g.hear(head, sumHead(m.GetData()), from)
 		return pubsub.ValidationIgnore
-	default: // known, old, or not pinned
+	case trust.HeadSame:
+		g.meets.told(from, head.Publisher, sumHead(m.GetData()))
+		return pubsub.ValidationIgnore
+	default: // old, or not pinned
 		return pubsub.ValidationIgnore
 	}
+}
+
+// hear notes a head to be learnt that from has told. One from outside waits a
+// moment for members of the site who may have been told the same.
+func (g *Gossip) hear(head trust.Head, id headID, from peer.ID) {
+	g.meets.told(from, head.Publisher, id)
+	local := g.local(from)
+	settle := time.Duration(0)
+	if !local && slices.ContainsFunc(g.meets.others(from), g.local) {
+		settle = learnSettle
+	}
+	g.learn.add(head, id, from, local, settle)
 }
 
 // seenFor is how long message ids are remembered: as long as one may still be

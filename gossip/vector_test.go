@@ -61,9 +61,10 @@ func TestRangesFindDifferences(t *testing.T) {
 		}
 		salt := []byte("saltsalt")
 		var got []trust.Fingerprint
+		idle := &Gossip{learn: newLearner()}
 		sides := [2]*session{
-			{vector: a, salt: salt, theirs: salt, compared: map[trust.Fingerprint]bool{}, shown: map[trust.Fingerprint]bool{}},
-			{vector: b, salt: salt, theirs: salt, compared: map[trust.Fingerprint]bool{}, shown: map[trust.Fingerprint]bool{}},
+			{g: idle, vector: a, salt: salt, theirs: salt, compared: map[trust.Fingerprint]bool{}, shown: map[trust.Fingerprint]bool{}},
+			{g: idle, vector: b, salt: salt, theirs: salt, compared: map[trust.Fingerprint]bool{}, shown: map[trust.Fingerprint]bool{}},
 		}
 		said := &turn{Sections: []section{b.section(nil, salt)}}
 		for i := 0; len(said.Sections) > 0; i++ {
