@@ -220,7 +220,7 @@ func (n *Node) Run(ctx context.Context) (err error) {
 		return err
 	}
 	net.gossip, err = gossip.New(gossip.Config{
-		Host: h, Mesh: n.config.Mesh, Preset: gossip.Preset(n.config.Preset), State: n.trust, Logger: n.log,
+		Host: h, Mesh: n.config.Mesh, Preset: gossip.Preset(n.config.Preset), State: n.trust, Site: net.site, Logger: n.log,
 		OnChange: func(trust.Fingerprint) { n.heard() },
 	})
 	if err != nil {
