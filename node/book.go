@@ -29,6 +29,7 @@ const (
 	maxBookPeers     = 256
 	maxBookPerSource = 32 // identities cost nothing, IP addresses do
 	maxBookAddresses = 16
+	maxToldFailures  = 6       // dials without an answer, of a peer never met
 	maxBookBytes     = 4 << 20 // of the file; more was not written by a node
 )
 
@@ -52,17 +53,35 @@ type bookPeer struct {
 	Addresses []string  `json:"addresses"`
 	LastSeen  time.Time `json:"last_seen"`
 	Reached   bool      `json:"reached,omitempty"` // this node dialled it, once at least
-	Source    string    `json:"source,omitempty"`  // where it was met last, as sourceOf has it
+	Source    string    `json:"source,omitempty"`  // where it was met last, or who told of it, as sourceOf has it
+	Site      string    `json:"site,omitempty"`    // the label that it claims
+	Local     bool      `json:"local,omitempty"`   // it was inside this site when it was met last
+	Told      bool      `json:"told,omitempty"`    // never met: another peer told of it, at LastSeen
+	Seq       uint64    `json:"seq,omitempty"`     // of the peer record that Addresses come from, if they do
+	Failures  int       `json:"failures,omitempty"`
 }
 
 // meeting is how this node and a peer came to be connected.
 type meeting struct {
 	reached bool   // this node dialled
 	source  string // of the peer's address
+	site    string // the label that the peer claims
+	local   bool   // the connection stays inside this site
+	seq     uint64 // of the peer record that came with it
 }
 
 func meetingOf(c network.Conn) meeting {
-	return meeting{c.Stat().Direction == network.DirOutbound, sourceOf(c.RemoteMultiaddr())}
+	return meeting{reached: c.Stat().Direction == network.DirOutbound, source: sourceOf(c.RemoteMultiaddr())}
+}
+
+// remembrance is what the book knows of a peer.
+type remembrance struct {
+	peer.AddrInfo
+	met    bool   // where source and local say
+	told   bool   // of by others only
+	site   string // the label that it claims
+	source string // as sourceOf has it
+	local  bool
 }
 
 // sourceOf returns what an address costs to have: an IPv4 address, or the
@@ -91,6 +110,9 @@ func openBook(dir string, log *slog.Logger) *book {
 			continue // a hint that is damaged is no hint
 		}
 		p.Addresses = p.Addresses[:min(len(p.Addresses), maxBookAddresses)]
+		if validateLabel(p.Site) != nil {
+			p.Site = ""
+		}
 		b.peers[id.String()] = p
 	}
 	b.bound()
@@ -121,26 +143,76 @@ func (b *book) remember(id peer.ID, addrs []multiaddr.Multiaddr, m meeting, now 
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	before := b.peers[id.String()]
 	b.peers[id.String()] = bookPeer{
 		Addresses: texts[:min(len(texts), maxBookAddresses)], LastSeen: now.UTC().Truncate(time.Second),
-		Reached: m.reached || b.peers[id.String()].Reached, Source: m.source,
+		Reached: m.reached || before.Reached, Source: m.source, Site: m.site, Local: m.local, Seq: m.seq,
 	}
 	b.dirty = true
 	b.bound()
 }
 
-// ranked returns the keys of all peers: those that were reached first, among
-// them the one seen last. Callers hold mu, or are the only ones to know the book.
+// hear notes where a peer says that it can be reached, as another peer at source
+// passed it on. It is what the peer itself signed, so it replaces what is older;
+// a peer that was met stays where it was in rank and share. It returns false for
+// what is not newer.
+func (b *book) hear(r told, source string, now time.Time) bool {
+	texts := make([]string, 0, len(r.addrs))
+	for _, a := range r.addrs {
+		texts = append(texts, a.String())
+	}
+	if len(texts) == 0 {
+		return false
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	p, known := b.peers[r.id.String()]
+	if known && r.seq <= p.Seq {
+		return false
+	}
+	p.Addresses, p.Seq = texts[:min(len(texts), maxBookAddresses)], r.seq
+	if !known || p.Told {
+		p.Told, p.Source, p.LastSeen, p.Site, p.Failures = true, source, now.UTC().Truncate(time.Second), r.site, 0
+	}
+	b.peers[r.id.String()] = p
+	b.dirty = true
+	b.bound()
+	return true
+}
+
+// failed notes that a peer did not answer. One that was never met is forgotten
+// after a few times.
+func (b *book) failed(id peer.ID) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	p, known := b.peers[id.String()]
+	if !known || !p.Told {
+		return
+	}
+	if p.Failures++; p.Failures >= maxToldFailures {
+		delete(b.peers, id.String())
+	} else {
+		b.peers[id.String()] = p
+	}
+	b.dirty = true
+}
+
+// ranked returns the keys of all peers: those that were reached first, then those
+// that were met, then those that were only told of; among them the one seen last. Callers hold mu, or are the only ones to know the book.
 func (b *book) ranked() []string {
 	return slices.SortedFunc(maps.Keys(b.peers), func(x, y string) int {
 		p, q := b.peers[x], b.peers[y]
-		if p.Reached != q.Reached {
-			if p.Reached {
-				return -1
+		rank := func(p bookPeer) int {
+			switch {
+			case p.Reached:
+				return 0
+			case !p.Told:
+				return 1
+			default:
+				return 2
 			}
-			return 1
 		}
-		return cmp.Or(q.LastSeen.Compare(p.LastSeen), cmp.Compare(x, y))
+		return cmp.Or(rank(p)-rank(q), q.LastSeen.Compare(p.LastSeen), cmp.Compare(x, y))
 	})
 }
 
@@ -159,19 +231,18 @@ func (b *book) bound() {
 	}
 }
 
-// all returns what is remembered: peers that were reached first, among them the
-// one seen last.
-func (b *book) all() []peer.AddrInfo {
+// all returns what is remembered, in the order of ranked.
+func (b *book) all() []remembrance {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	out := make([]peer.AddrInfo, 0, len(b.peers))
+	out := make([]remembrance, 0, len(b.peers))
 	for _, text := range b.ranked() {
 		p := b.peers[text]
 		id, err := peer.Decode(text)
 		if err != nil {
 			continue // openBook and remember keep none
 		}
-		info := peer.AddrInfo{ID: id}
+		info := remembrance{AddrInfo: peer.AddrInfo{ID: id}, met: !p.Told, told: p.Told, site: p.Site, source: p.Source, local: p.Local}
 		for _, text := range p.Addresses {
 			if a, err := multiaddr.NewMultiaddr(text); err == nil {
 				info.Addrs = append(info.Addrs, a)
@@ -188,7 +259,11 @@ func (b *book) all() []peer.AddrInfo {
 func (b *book) lastSeen(id peer.ID) time.Time {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.peers[id.String()].LastSeen
+	p := b.peers[id.String()]
+	if p.Told {
+		return time.Time{}
+	}
+	return p.LastSeen
 }
 
 // save makes the book durable if it changed.

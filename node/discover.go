@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"math/rand/v2"
-	"slices"
+	"net"
+	"strings"
 	"sync"
 	"time"
 
@@ -13,29 +13,44 @@ import (
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/core/record"
 	"github.com/libp2p/go-libp2p/p2p/discovery/mdns"
 	"github.com/libp2p/go-libp2p/p2p/host/eventbus"
 	"golang.org/x/sync/errgroup"
 )
 
-// Redialling: the first wait, its growth up to the last wait. A node that is
-// off for a day costs a few dozen SYN packets.
 const (
-	firstRedial   = 2 * time.Second
-	lastRedial    = 5 * time.Minute
-	dialTimeout   = 30 * time.Second // a satellite handshake takes five round trips
 	parallelDials = 4
 	bookInterval  = time.Minute
+	netInterval  = 10 * time.Second // at the addresses of this machine
 )
 
-// finder brings the node into contact: bootstrap nodes, remembered nodes, and
-// nodes on the local network that announce themselves over mDNS.
+// finder brings the node into contact and keeps it there: with everybody at its
+// site, found over mDNS or remembered; with a few nodes outside, if this node is
+// to keep contact with the outside (see reach.go), which the operator named,
+// which are remembered, or of which others told (see contacts.go).
 type finder struct {
 	host      host.Host
 	book      *book
+	site      premises
+	preset    Preset
+	label     string // of this node's site, or empty
 	bootstrap []peer.AddrInfo
 	mdnsName  string // empty for no mDNS
 	log       *slog.Logger
+
+	contacts  *contacts
+	connected func() []contact // of contacts; another in tests
+	near      *lane
+	outside   *lane
+}
+
+// complete makes what the fields before it do not hold.
+func (f *finder) complete() *finder {
+	f.contacts = newContacts(f)
+	f.connected = f.contacts.view
+	f.near, f.outside = newLane(LAN, false), newLane(f.preset, true)
+	return f
 }
 
 // run dials until ctx ends, and keeps the address book.
@@ -48,7 +63,6 @@ func (f *finder) run(ctx context.Context) error {
 	}
 	defer events.Close()
 	found := make(chan peer.AddrInfo, 16)
-	lost := make(chan struct{}, 1)
 	if f.mdnsName != "" {
 		service := mdns.NewMdnsService(f.host, f.mdnsName, notifee(func(p peer.AddrInfo) {
 			select {
@@ -68,9 +82,12 @@ func (f *finder) run(ctx context.Context) error {
 		}
 	}
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return f.redial(ctx, lost) })
+	group.Go(func() error { return f.redial(ctx, f.near) })
+	group.Go(func() error { return f.redial(ctx, f.outside) })
 	group.Go(func() error { return f.greet(ctx, found) })
-	group.Go(func() error { return f.keepBook(ctx, events.Out(), lost) })
+	group.Go(func() error { return f.trim(ctx) })
+	group.Go(func() error { return f.contacts.run(ctx) })
+	group.Go(func() error { return f.keepBook(ctx, events.Out()) })
 	err = group.Wait()
 	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		err = nil
@@ -93,31 +110,84 @@ type notifee func(peer.AddrInfo)
 func (n notifee) HandlePeerFound(p peer.AddrInfo) { n(p) }
 
 // keepBook notes every peer that was identified while connected, and tells the
-// redialler of every peer that was lost.
-func (f *finder) keepBook(ctx context.Context, events <-chan any, lost chan<- struct{}) error {
+// redialler of every peer that was lost and of every change of the network.
+func (f *finder) keepBook(ctx context.Context, events <-chan any) error {
 	tick := time.NewTicker(bookInterval)
 	defer tick.Stop()
+	look := time.NewTicker(netInterval)
+	defer look.Stop()
+	was := ownAddresses()
 	for {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-tick.C:
 			f.saveBook()
+		case <-look.C:
+			if is := ownAddresses(); is != was {
+				was = is
+				f.log.Info("the network has changed")
+				f.hurry()
+			}
 		case e, ok := <-events:
 			if !ok {
 				return ctx.Err()
 			}
 			switch e := e.(type) {
 			case event.EvtPeerIdentificationCompleted:
-				f.book.remember(e.Peer, f.host.Peerstore().Addrs(e.Peer), meetingOf(e.Conn), time.Now())
+				f.contacts.identified(e)
+				m := meetingOf(e.Conn)
+				m.site, m.local, m.seq = labelOf(e.AgentVersion), f.site.Local(e.Conn), seqOf(e.SignedPeerRecord)
+				f.book.remember(e.Peer, f.host.Peerstore().Addrs(e.Peer), m, time.Now())
 			case event.EvtPeerConnectednessChanged:
 				if e.Connectedness == network.NotConnected {
-					signal(lost)
+					f.contacts.left(e.Peer)
+					f.wake()
 				}
 				f.log.Debug("peer", slog.String("peer", e.Peer.String()), slog.String("is", e.Connectedness.String()))
 			}
 		}
 	}
+}
+
+// seqOf returns the sequence of a peer record; 0 without one.
+func seqOf(e *record.Envelope) uint64 {
+	if e == nil {
+		return 0
+	}
+	if untyped, err := e.Record(); err == nil {
+		if r, ok := untyped.(*peer.PeerRecord); ok {
+			return r.Seq
+		}
+	}
+	return 0
+}
+
+// ownAddresses returns the addresses of this machine's interfaces, as something
+// to compare.
+func ownAddresses() string {
+	addrs, err := net.InterfaceAddrs()
+	if err != nil {
+		return ""
+	}
+	var b strings.Builder
+	for _, a := range addrs {
+		b.WriteString(a.String() + " ")
+	}
+	return b.String()
+}
+
+// wake has both lanes look again.
+func (f *finder) wake() {
+	signal(f.near.wake)
+	signal(f.outside.wake)
+}
+
+// hurry forgets how long peers did not answer, since something changed: this
+// machine's addresses, or what somebody here wants.
+func (f *finder) hurry() {
+	f.near.hurry()
+	f.outside.hurry()
 }
 
 // greet dials peers that mDNS finds, at once and a few at a time, so that one
@@ -136,7 +206,8 @@ func (f *finder) greet(ctx context.Context, found <-chan peer.AddrInfo) error {
 			mu.Lock()
 			busy := dialling[p.ID]
 			mu.Unlock()
-			if busy || p.ID == f.host.ID() || f.host.Network().Connectedness(p.ID) == network.Connected {
+			connected := f.connected()
+			if busy || p.ID == f.host.ID() || isConnected(connected, p.ID) || count(connected, false) >= maxNear {
 				continue
 			}
 			mu.Lock()
@@ -153,96 +224,39 @@ func (f *finder) greet(ctx context.Context, found <-chan peer.AddrInfo) error {
 	}
 }
 
-// redial tries every known peer that is not connected, again and again with
-// growing waits. A wait starts anew only after a connection that outlasted it,
-// so that a peer which takes connections and drops them is not dialled in a
-// tight loop.
-func (f *finder) redial(ctx context.Context, lost <-chan struct{}) error {
-	waits := make(map[peer.ID]*backoff)
+// redial tries the peers of a lane that are not connected and that there is room
+// for, again and again with growing waits. A wait starts anew only after a
+// connection that outlasted it, so that a peer which takes connections and drops
+// them is not dialled in a tight loop.
+func (f *finder) redial(ctx context.Context, l *lane) error {
 	for {
-		now := time.Now()
-		next := now.Add(lastRedial)
-		dials, dialCtx := errgroup.WithContext(ctx)
+		gateway, changed := f.site.Gateway()
+		batch, next := f.choose(l, time.Now(), gateway, f.connected())
+		var dials errgroup.Group
 		dials.SetLimit(parallelDials)
-		known := f.known()
-		for id := range waits {
-			if !slices.ContainsFunc(known, func(p peer.AddrInfo) bool { return p.ID == id }) {
-				delete(waits, id)
-			}
+		for _, p := range batch {
+			dials.Go(func() error { f.dial(ctx, p); return nil })
 		}
-		for _, p := range known {
-			wait := waits[p.ID]
-			if p.ID == f.host.ID() || f.host.Network().Connectedness(p.ID) == network.Connected {
-				if wait != nil && !now.Before(wait.until) {
-					delete(waits, p.ID)
-				}
-				continue
-			}
-			if wait == nil {
-				wait = &backoff{}
-				waits[p.ID] = wait
-			}
-			if now.Before(wait.until) {
-				next = earlier(next, wait.until)
-				continue
-			}
-			dials.Go(func() error { f.dial(dialCtx, p); return nil })
-			next = earlier(next, wait.failed(now))
-		}
-		if err := dials.Wait(); err != nil {
-			return err
-		}
-		timer := time.NewTimer(max(time.Until(next), firstRedial/2))
+		_ = dials.Wait() // they return none
+		timer := time.NewTimer(max(time.Until(next), time.Second))
 		select {
 		case <-ctx.Done():
 			timer.Stop()
 			return ctx.Err()
-		case <-lost:
-			timer.Stop()
+		case <-changed:
+		case <-l.wake:
 		case <-timer.C:
 		}
+		timer.Stop()
 	}
 }
 
-// known lists bootstrap nodes first, then what the book remembers.
-func (f *finder) known() []peer.AddrInfo {
-	list := append([]peer.AddrInfo(nil), f.bootstrap...)
-	seen := make(map[peer.ID]bool)
-	for _, p := range list {
-		seen[p.ID] = true
-	}
-	for _, p := range f.book.all() {
-		if !seen[p.ID] {
-			list = append(list, p)
-		}
-	}
-	return list
-}
-
+// dial connects and keeps the book of those that cannot be reached.
 func (f *finder) dial(ctx context.Context, p peer.AddrInfo) {
-	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	ctx, cancel := context.WithTimeout(ctx, f.preset.patience().dial)
 	defer cancel()
 	if err := f.host.Connect(ctx, p); err != nil {
+		f.book.failed(p.ID)
 		f.log.Debug("peer is out of reach", slog.String("peer", p.ID.String()), slog.Any("error", err))
 	}
-}
-
-// backoff is how long to leave a peer alone.
-type backoff struct {
-	until time.Time
-	wait  time.Duration
-}
-
-// failed doubles the wait, with a jitter of a quarter, and returns its end.
-func (b *backoff) failed(now time.Time) time.Time {
-	b.wait = min(max(2*b.wait, firstRedial), lastRedial)
-	b.until = now.Add(b.wait + rand.N(b.wait/4))
-	return b.until
-}
-
-func earlier(a, b time.Time) time.Time {
-	if b.Before(a) {
-		return b
-	}
-	return a
 }

@@ -11,10 +11,10 @@ import (
 	rcmgr "github.com/libp2p/go-libp2p/p2p/host/resource-manager"
 	"github.com/libp2p/go-libp2p/p2p/muxer/yamux"
 	"github.com/libp2p/go-libp2p/p2p/net/connmgr"
+	"github.com/libp2p/go-libp2p/p2p/net/swarm"
 	"github.com/libp2p/go-libp2p/p2p/security/noise"
 	libp2ptls "github.com/libp2p/go-libp2p/p2p/security/tls"
 	libp2pquic "github.com/libp2p/go-libp2p/p2p/transport/quic"
-	"github.com/libp2p/go-libp2p/p2p/transport/tcp"
 
 	"github.com/dunlin-mesh/dunlin/site"
 )
@@ -47,14 +47,15 @@ func newHost(c Config, key crypto.PrivKey, counter *metrics.BandwidthCounter) (h
 	if err != nil {
 		return nil, fmt.Errorf("resource manager: %w", err)
 	}
-	muxer := *yamux.DefaultTransport
-	muxer.MaxStreamWindowSize = streamWindow
+	patience := c.Preset.patience()
 	options := []libp2p.Option{
 		libp2p.Identity(key),
-		// Two nodes on one port would take each other's callers.
-		libp2p.Transport(tcp.NewTCPTransport, tcp.DisableReuseport()),
+		libp2p.Transport(newTCP(c.Preset)),
 		libp2p.Transport(libp2pquic.NewTransport),
-		libp2p.Muxer(yamux.ID, &muxer),
+		libp2p.Muxer(yamux.ID, newMuxer(c.Preset)),
+		libp2p.DialRanker(c.Preset.ranker(nearbyAddress)),
+		libp2p.WithDialTimeout(patience.dial),
+		libp2p.SwarmOpts(swarm.WithDialTimeoutLocal(patience.dial)), // of private addresses, which may lie anywhere
 		libp2p.ChainOptions(security...),
 		libp2p.ConnectionManager(conns),
 		libp2p.ResourceManager(resources),

@@ -78,6 +78,7 @@ type online struct {
 	site     *site.Site
 	gossip   *gossip.Gossip
 	transfer *transfer.Transfer
+	find     *finder
 	since    time.Time
 }
 
@@ -226,8 +227,7 @@ func (n *Node) Run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	find, err := n.newFinder(h)
-	if err != nil {
+	if net.find, err = n.newFinder(h); err != nil {
 		return err
 	}
 	n.net.Store(net)
@@ -236,7 +236,7 @@ func (n *Node) Run(ctx context.Context) (err error) {
 
 	group, groupCtx := errgroup.WithContext(ctx)
 	for _, run := range []func(context.Context) error{
-		n.serve, net.site.Run, net.transfer.Run, net.gossip.Run, find.run,
+		n.serve, net.site.Run, net.transfer.Run, net.gossip.Run, net.find.run,
 		func(ctx context.Context) error { return n.keepWanted(ctx, net) },
 		func(ctx context.Context) error { return n.askPeers(ctx, net) },
 	} {
@@ -251,7 +251,7 @@ func (n *Node) Run(ctx context.Context) (err error) {
 }
 
 func (n *Node) newFinder(h host.Host) (*finder, error) {
-	f := &finder{host: h, book: n.book, log: n.log}
+	f := &finder{host: h, book: n.book, site: subnets{}, preset: n.config.Preset, label: n.config.Site, log: n.log}
 	byID := make(map[peer.ID]*peer.AddrInfo)
 	for _, text := range n.config.Bootstrap {
 		info, err := peer.AddrInfoFromString(text)
@@ -270,7 +270,7 @@ func (n *Node) newFinder(h host.Host) (*finder, error) {
 	if !n.config.NoMDNS {
 		f.mdnsName = "_dunlin-" + n.config.Mesh + "._udp"
 	}
-	return f, nil
+	return f.complete(), nil
 }
 
 // poke makes the node look again at what it wants.
