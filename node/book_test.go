@@ -68,7 +68,7 @@ func TestBook(t *testing.T) {
 func from(address string) meeting { return meeting{source: sourceOf(multiaddr.StringCast(address))} }
 
 // reached is a meeting with a peer that this node dialled.
-func reached(address string) meeting { return meeting{true, from(address).source} }
+func reached(address string) meeting { return meeting{reached: true, source: from(address).source} }
 
 // crowd has many peers say that they can be reached, each from another IPv4
 // address.
@@ -124,7 +124,7 @@ func TestBookIsNotFlooded(t *testing.T) {
 	}
 	b = openBook(dir, discard)
 	if all := b.all(); len(all) != maxBookPeers || all[0].ID != friend || all[0].Addrs[0].String() != "/ip4/10.0.0.1/tcp/2" {
-		t.Errorf("%d peers, dials %s first", len(all), all[0])
+		t.Errorf("%d peers, dials %v first", len(all), all[0])
 	}
 	if !b.lastSeen(neighbour).IsZero() {
 		t.Error("the neighbour is remembered, though never reached and seen first")
@@ -179,5 +179,95 @@ func TestDamagedBook(t *testing.T) {
 		if err := b.save(); err != nil || len(openBook(dir, discard).all()) != test.want+1 {
 			t.Errorf("%s: not usable afterwards: %v", name, err)
 		}
+	}
+}
+
+// recordOf is what a peer that was heard of says of itself.
+func recordOf(id peer.ID, seq uint64, site string, texts ...string) told {
+	return told{id: id, seq: seq, site: site, addrs: addrs(texts...)}
+}
+
+// Whom others tell of is dialled after everybody that was met, is not "seen",
+// takes the place of nobody who was met, and is forgotten when it does not answer.
+func TestBookHears(t *testing.T) {
+	dir := t.TempDir()
+	b := openBook(dir, discard)
+	friend, passer, stranger := newID(t), newID(t), newID(t)
+	b.remember(friend, addrs("/ip4/10.0.0.1/tcp/1"), reached("/ip4/10.0.0.1/tcp/1"), noon)
+	b.remember(passer, addrs("/ip4/10.0.0.2/tcp/1"), from("/ip4/10.0.0.2/tcp/1"), noon)
+	if !b.hear(recordOf(stranger, 7, "attic", "/ip4/192.0.2.1/tcp/1"), "10.0.0.2", noon.Add(time.Hour)) {
+		t.Error("not heard")
+	}
+	if err := b.save(); err != nil {
+		t.Fatal(err)
+	}
+	b = openBook(dir, discard)
+	all := b.all()
+	if len(all) != 3 || all[0].ID != friend || all[1].ID != passer || all[2].ID != stranger {
+		t.Fatalf("remembers %v", all)
+	}
+	if last := all[2]; last.met || !last.told || last.site != "attic" || !b.lastSeen(stranger).IsZero() {
+		t.Errorf("the stranger is %+v, seen %s", last, b.lastSeen(stranger))
+	}
+	for i := range maxToldFailures {
+		if len(b.all()) != 3 {
+			t.Errorf("forgotten after %d failures", i)
+		}
+		for _, id := range []peer.ID{friend, passer, stranger, newID(t)} {
+			b.failed(id)
+		}
+	}
+	if all := b.all(); len(all) != 2 {
+		t.Errorf("remembers %v", all)
+	}
+}
+
+// A record is believed if it is newer than what was known, and moves a peer that
+// was met to other addresses, not to another rank or share.
+func TestBookHearsWhatIsNewer(t *testing.T) {
+	b := openBook(t.TempDir(), discard)
+	friend := newID(t)
+	m := reached("/ip4/10.0.0.1/tcp/1")
+	m.seq, m.site, m.local = 100, "here", true
+	b.remember(friend, addrs("/ip4/10.0.0.1/tcp/1"), m, noon)
+	for seq, want := range map[uint64]string{99: "/ip4/10.0.0.1/tcp/1", 100: "/ip4/10.0.0.1/tcp/1", 101: "/ip4/10.0.0.9/tcp/1"} {
+		fresh := openBook(t.TempDir(), discard)
+		fresh.remember(friend, addrs("/ip4/10.0.0.1/tcp/1"), m, noon)
+		if fresh.hear(recordOf(friend, seq, "there", "/ip4/10.0.0.9/tcp/1"), "10.6.6.6", noon) != (seq > 100) {
+			t.Errorf("sequence %d", seq)
+		}
+		all := fresh.all()
+		if got := all[0]; got.Addrs[0].String() != want || got.site != "here" || !got.local || !got.met || got.source != "10.0.0.1" {
+			t.Errorf("sequence %d: %+v", seq, got)
+		}
+	}
+	if b.hear(recordOf(friend, 200, ""), "10.6.6.6", noon) {
+		t.Error("a record without an address is heard")
+	}
+	// Its clock went back: what it says itself counts.
+	m.seq = 50
+	b.remember(friend, addrs("/ip4/10.0.0.1/tcp/1"), m, noon)
+	if !b.hear(recordOf(friend, 60, "", "/ip4/10.0.0.9/tcp/1"), "10.6.6.6", noon) {
+		t.Error("not heard after its clock went back")
+	}
+}
+
+// One teller fills no more than its share, and pushes out nobody that was met.
+func TestBookIsNotFilledByTellers(t *testing.T) {
+	b := openBook(t.TempDir(), discard)
+	crowd(t, b, maxBookPeers-10, noon)
+	for i := range 2 * maxBookPeers {
+		at := noon.Add(time.Hour + time.Duration(i)*time.Second)
+		b.hear(recordOf(newID(t), 1, "", "/ip4/192.0.2.1/tcp/1"), "10.6.6.6", at)
+		b.hear(recordOf(newID(t), 1, "", "/ip4/192.0.2.1/tcp/1"), fmt.Sprintf("10.7.%d.%d", i/250, i%250), at)
+	}
+	metPeers := 0
+	for _, r := range b.all() {
+		if r.met {
+			metPeers++
+		}
+	}
+	if metPeers != maxBookPeers-10 || len(b.all()) != maxBookPeers {
+		t.Errorf("%d of %d were met", metPeers, len(b.all()))
 	}
 }

@@ -22,7 +22,7 @@ import (
 const (
 	parallelDials = 4
 	bookInterval  = time.Minute
-	netInterval  = 10 * time.Second // at the addresses of this machine
+	netInterval   = 10 * time.Second // at the addresses of this machine
 )
 
 // finder brings the node into contact and keeps it there: with everybody at its
@@ -253,7 +253,7 @@ func (f *finder) redial(ctx context.Context, l *lane) error {
 
 // dial connects and keeps the book of those that cannot be reached.
 func (f *finder) dial(ctx context.Context, p peer.AddrInfo) {
-	ctx, cancel := context.WithTimeout(ctx, f.preset.patience().dial)
+	ctx, cancel := context.WithTimeout(ctx, f.preset.pace().dial)
 	defer cancel()
 	if err := f.host.Connect(ctx, p); err != nil {
 		f.book.failed(p.ID)

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -24,27 +26,10 @@ type dialledHost struct {
 	mu     sync.Mutex // owns the rest
 	dials  map[peer.ID][]time.Time
 	answer func(peer.ID) error
-	linked map[peer.ID]bool
+	linked map[peer.ID]contact
 }
 
-func (h *dialledHost) ID() peer.ID              { return h.self }
-func (h *dialledHost) Network() network.Network { return dialledNet{h: h} }
-
-type dialledNet struct {
-	network.Network
-	h *dialledHost
-}
-
-func (n dialledNet) Connectedness(p peer.ID) network.Connectedness { return n.h.connectedness(p) }
-
-func (h *dialledHost) connectedness(p peer.ID) network.Connectedness {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.linked[p] {
-		return network.Connected
-	}
-	return network.NotConnected
-}
+func (h *dialledHost) ID() peer.ID { return h.self }
 
 func (h *dialledHost) Connect(ctx context.Context, p peer.AddrInfo) error {
 	h.mu.Lock()
@@ -58,10 +43,19 @@ func (h *dialledHost) Connect(ctx context.Context, p peer.AddrInfo) error {
 	return answer(p.ID)
 }
 
+// link connects a peer of this site, or takes it away.
 func (h *dialledHost) link(p peer.ID, up bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.linked[p] = up
+	if delete(h.linked, p); up {
+		h.linked[p] = contact{id: p, local: true, since: time.Now()}
+	}
+}
+
+func (h *dialledHost) contacts() []contact {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Collect(maps.Values(h.linked))
 }
 
 func (h *dialledHost) count(p peer.ID) int {
@@ -70,19 +64,54 @@ func (h *dialledHost) count(p peer.ID) int {
 	return len(h.dials[p])
 }
 
-// seek runs redial and greet in virtual time, with one bootstrap node, while test looks on.
+// watch is a site that makes a node keep contact with the outside, or not.
+type watch struct {
+	mu      sync.Mutex // owns the rest
+	gateway bool
+	changed chan struct{}
+}
+
+func newWatch(gateway bool) *watch { return &watch{gateway: gateway, changed: make(chan struct{})} }
+
+func (*watch) Local(c network.Conn) bool { return false }
+
+func (p *watch) Gateway() (bool, <-chan struct{}) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.gateway, p.changed
+}
+
+func (p *watch) set(gateway bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.gateway = gateway
+	close(p.changed)
+	p.changed = make(chan struct{})
+}
+
+// seek runs redial and greet in virtual time, with one bootstrap node nearby,
+// while test looks on.
 func seek(t *testing.T, test func(h *dialledHost, p peer.ID, found chan<- peer.AddrInfo, lost chan<- struct{})) {
-	p, book := newID(t), openBook(t.TempDir(), discard)
+	p := newID(t)
+	search(t, LAN, []peer.AddrInfo{{ID: p, Addrs: addrs("/ip4/127.0.0.1/tcp/1")}}, func(f *finder, h *dialledHost, found chan<- peer.AddrInfo) {
+		test(h, p, found, f.near.wake)
+	})
+}
+
+func search(t *testing.T, preset Preset, bootstrap []peer.AddrInfo, test func(*finder, *dialledHost, chan<- peer.AddrInfo)) {
+	book := openBook(t.TempDir(), discard)
 	synctest.Test(t, func(t *testing.T) {
-		h := &dialledHost{self: "self", dials: make(map[peer.ID][]time.Time), linked: make(map[peer.ID]bool)}
+		h := &dialledHost{self: "self", dials: make(map[peer.ID][]time.Time), linked: make(map[peer.ID]contact)}
 		h.answer = func(peer.ID) error { return errors.New("nobody there") }
-		f := &finder{host: h, book: book, log: discard, bootstrap: []peer.AddrInfo{{ID: p}, {ID: h.self}}}
-		found, lost := make(chan peer.AddrInfo), make(chan struct{}, 1)
+		f := (&finder{host: h, book: book, log: discard, preset: preset, site: newWatch(true), bootstrap: append(bootstrap, peer.AddrInfo{ID: h.self})}).complete()
+		f.connected = h.contacts
+		found := make(chan peer.AddrInfo)
 		ctx, cancel := context.WithCancel(t.Context())
 		var group sync.WaitGroup
 		for name, run := range map[string]func() error{
-			"redial": func() error { return f.redial(ctx, lost) },
-			"greet":  func() error { return f.greet(ctx, found) },
+			"redial nearby":  func() error { return f.redial(ctx, f.near) },
+			"redial outside": func() error { return f.redial(ctx, f.outside) },
+			"greet":          func() error { return f.greet(ctx, found) },
 		} {
 			group.Go(func() {
 				if err := run(); !errors.Is(err, context.Canceled) {
@@ -91,7 +120,7 @@ func seek(t *testing.T, test func(h *dialledHost, p peer.ID, found chan<- peer.A
 			})
 		}
 		synctest.Wait()
-		test(h, p, found, lost)
+		test(f, h, found)
 		if h.count(h.self) != 0 {
 			t.Error("the node dials itself")
 		}
@@ -193,7 +222,7 @@ func TestFoundAreDialledTogether(t *testing.T) {
 			if n := dialled(); n != waves*parallelDials {
 				t.Errorf("%d dials after %d waves", n, waves)
 			}
-			time.Sleep(dialTimeout)
+			time.Sleep(LAN.pace().dial)
 		}
 		synctest.Wait()
 		if n := dialled(); n != 10 {

@@ -47,15 +47,15 @@ func newHost(c Config, key crypto.PrivKey, counter *metrics.BandwidthCounter) (h
 	if err != nil {
 		return nil, fmt.Errorf("resource manager: %w", err)
 	}
-	patience := c.Preset.patience()
+	pace := c.Preset.pace()
 	options := []libp2p.Option{
 		libp2p.Identity(key),
 		libp2p.Transport(newTCP(c.Preset)),
 		libp2p.Transport(libp2pquic.NewTransport),
 		libp2p.Muxer(yamux.ID, newMuxer(c.Preset)),
 		libp2p.DialRanker(c.Preset.ranker(nearbyAddress)),
-		libp2p.WithDialTimeout(patience.dial),
-		libp2p.SwarmOpts(swarm.WithDialTimeoutLocal(patience.dial)), // of private addresses, which may lie anywhere
+		libp2p.WithDialTimeout(pace.dial),
+		libp2p.SwarmOpts(swarm.WithDialTimeoutLocal(pace.dial)), // of private addresses, which may lie anywhere
 		libp2p.ChainOptions(security...),
 		libp2p.ConnectionManager(conns),
 		libp2p.ResourceManager(resources),

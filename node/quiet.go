@@ -79,7 +79,7 @@ func newTCP(p Preset) func(transport.Upgrader, network.ResourceManager) (*tcp.Tc
 	return func(u transport.Upgrader, resources network.ResourceManager) (*tcp.TcpTransport, error) {
 		return tcp.NewTCPTransport(&quietUpgrader{u, p.silence(), nearbyNet}, resources, nil,
 			// Two nodes on one port would take each other's callers.
-			tcp.DisableReuseport(), tcp.WithConnectionTimeout(p.patience().connect))
+			tcp.DisableReuseport(), tcp.WithConnectionTimeout(p.pace().connect))
 	}
 }
 

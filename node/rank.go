@@ -26,7 +26,7 @@ func (p Preset) ranker(near func(multiaddr.Multiaddr) bool) network.DialRanker {
 	if p == LAN {
 		return swarm.DefaultDialRanker
 	}
-	fallback := p.patience().fallback
+	fallback := p.pace().fallback
 	return func(addrs []multiaddr.Multiaddr) []network.AddrDelay {
 		var inside, outside []multiaddr.Multiaddr
 		for _, a := range addrs {

@@ -96,9 +96,9 @@ func ipOf(a multiaddr.Multiaddr) net.IP {
 
 // lane is what the redialler knows of peers nearby, or of those outside.
 type lane struct {
-	outside  bool
-	patience patience
-	wake     chan struct{} // buffered
+	outside bool
+	pace    pace
+	wake    chan struct{} // buffered
 
 	mu    sync.Mutex // owns the rest
 	waits map[peer.ID]*backoff
@@ -107,8 +107,8 @@ type lane struct {
 }
 
 func newLane(p Preset, outside bool) *lane {
-	l := &lane{outside: outside, patience: p.patience(), wake: make(chan struct{}, 1), waits: make(map[peer.ID]*backoff)}
-	l.dials = l.patience.ration()
+	l := &lane{outside: outside, pace: p.pace(), wake: make(chan struct{}, 1), waits: make(map[peer.ID]*backoff)}
+	l.dials = l.pace.ration()
 	return l
 }
 
@@ -121,7 +121,7 @@ func (l *lane) hurry() {
 		for _, w := range l.waits {
 			*w = backoff{asked: w.asked}
 		}
-		l.dials = l.patience.ration()
+		l.dials = l.pace.ration()
 		signal(l.wake)
 	}
 }
@@ -142,7 +142,7 @@ func (l *lane) leave(id peer.ID, wait time.Duration) {
 func (f *finder) choose(l *lane, now time.Time, gateway bool, connected []contact) (batch []peer.AddrInfo, next time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	next = now.Add(l.patience.last)
+	next = now.Add(l.pace.last)
 	known := f.known()
 	for id := range l.waits {
 		if !slices.ContainsFunc(known, func(k acquaintance) bool { return k.ID == id }) {
@@ -192,7 +192,7 @@ func (f *finder) choose(l *lane, now time.Time, gateway bool, connected []contac
 		}
 		l.waits[k.ID] = wait
 		batch = append(batch, k.AddrInfo)
-		next = earlier(next, wait.failed(now, l.patience))
+		next = earlier(next, wait.failed(now, l.pace))
 	}
 	return batch, next
 }

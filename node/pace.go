@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// patience is how this node dials. A dial that nobody answers costs about 300
+// pace is how this node dials. A dial that nobody answers costs about 300
 // bytes of SYN packets, one that is answered and refused about 3,000.
-type patience struct {
+type pace struct {
 	first, last time.Duration // waits for a peer that does not answer: the first, and what they grow to
 	dial        time.Duration // a whole dial, handshakes included
 	connect     time.Duration // the TCP part of it
@@ -16,28 +16,28 @@ type patience struct {
 	each        time.Duration // in which one more is allowed, whoever is dialled
 }
 
-// patience returns that of the preset. The round trips of a handshake take five
+// pace returns that of the preset. The round trips of a handshake take five
 // times 600 ms on a satellite link. A peer that never answers costs there, at
 // the last wait, 2 kB a day; a hundred made-up ones 30 kB, until they are
 // forgotten.
-func (p Preset) patience() patience {
+func (p Preset) pace() pace {
 	switch p {
 	case WAN:
-		return patience{first: 2 * time.Second, last: 10 * time.Minute, dial: 30 * time.Second, connect: 10 * time.Second, fallback: 2 * time.Second,
+		return pace{first: 2 * time.Second, last: 10 * time.Minute, dial: 30 * time.Second, connect: 10 * time.Second, fallback: 2 * time.Second,
 			dials: 16, each: 5 * time.Second}
 	case Narrow:
-		return patience{first: 10 * time.Second, last: time.Hour, dial: 90 * time.Second, connect: 30 * time.Second, fallback: 15 * time.Second,
+		return pace{first: 10 * time.Second, last: time.Hour, dial: 90 * time.Second, connect: 30 * time.Second, fallback: 15 * time.Second,
 			dials: 12, each: 2 * time.Minute}
 	case Satellite:
-		return patience{first: 30 * time.Second, last: 4 * time.Hour, dial: 90 * time.Second, connect: 30 * time.Second, fallback: 20 * time.Second,
+		return pace{first: 30 * time.Second, last: 4 * time.Hour, dial: 90 * time.Second, connect: 30 * time.Second, fallback: 20 * time.Second,
 			dials: 8, each: 15 * time.Minute}
 	default:
-		return patience{first: 2 * time.Second, last: 5 * time.Minute, dial: 30 * time.Second, connect: 5 * time.Second, fallback: 250 * time.Millisecond,
+		return pace{first: 2 * time.Second, last: 5 * time.Minute, dial: 30 * time.Second, connect: 5 * time.Second, fallback: 250 * time.Millisecond,
 			dials: maxNear, each: time.Second}
 	}
 }
 
-func (p patience) ration() ration { return ration{left: p.dials, most: p.dials, each: p.each} }
+func (p pace) ration() ration { return ration{left: p.dials, most: p.dials, each: p.each} }
 
 // backoff is how long to leave a peer alone. Its times come from time.Now and
 // are compared with such, so that they follow the monotonic clock: a wall clock
@@ -50,7 +50,7 @@ type backoff struct {
 
 // failed doubles the wait, with a jitter of a quarter so that nodes that lost
 // the same peer do not come back together, and returns its end.
-func (b *backoff) failed(now time.Time, p patience) time.Time {
+func (b *backoff) failed(now time.Time, p pace) time.Time {
 	b.wait = min(max(2*b.wait, p.first), p.last)
 	b.until = now.Add(b.wait + rand.N(b.wait/4))
 	return b.until
