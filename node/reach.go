@@ -244,10 +244,10 @@ func (f *finder) acquaintance(r remembrance) acquaintance {
 	default:
 		a.outside = !slices.ContainsFunc(r.Addrs, nearbyAddress)
 	}
-	// Private addresses may be the same at many sites.
+	// Private addresses may be the same at many sites: public ones go first.
 	var ip net.IP
-	if i := slices.IndexFunc(r.Addrs, manet.IsPublicAddr); i >= 0 {
-		ip = ipOf(r.Addrs[i])
+	if at := max(slices.IndexFunc(r.Addrs, manet.IsPublicAddr), 0); at < len(r.Addrs) {
+		ip = ipOf(r.Addrs[at])
 	}
 	a.site = remoteSite(r.site, ip, r.ID)
 	return a
