@@ -22,6 +22,7 @@ import (
 	manet "github.com/multiformats/go-multiaddr/net"
 
 	"github.com/dunlin-mesh/dunlin/internal/durable"
+	"github.com/dunlin-mesh/dunlin/site"
 )
 
 // Bounds of the address book.
@@ -110,7 +111,7 @@ func openBook(dir string, log *slog.Logger) *book {
 			continue // a hint that is damaged is no hint
 		}
 		p.Addresses = p.Addresses[:min(len(p.Addresses), maxBookAddresses)]
-		if validateLabel(p.Site) != nil {
+		if site.ValidateLabel(p.Site) != nil {
 			p.Site = ""
 		}
 		b.peers[id.String()] = p

@@ -129,6 +129,7 @@ func (n *Node) follow(ctx context.Context, req api.RulesRequest, out *api.Writer
 func (n *Node) tryAgain(match func(manifest.Model) bool) {
 	n.retries.forgive(match)
 	n.board.reopen(match)
+	n.hurry()
 	n.poke()
 }
 

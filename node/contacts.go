@@ -123,7 +123,7 @@ func (c *contacts) identified(e event.EvtPeerIdentificationCompleted) {
 			mail: ration{left: mailBurst, most: mailBurst, each: mailPause}}
 		c.peers[e.Peer] = p
 	}
-	p.label = labelOf(e.AgentVersion)
+	p.label = shownLabel(e.AgentVersion)
 	p.speaks = p.speaks || slices.Contains(e.Protocols, contactsProtocol)
 	if e.SignedPeerRecord != nil {
 		if data, err := e.SignedPeerRecord.Marshal(); err == nil && len(data) <= maxRecordBytes {

@@ -14,6 +14,7 @@ import (
 	manet "github.com/multiformats/go-multiaddr/net"
 
 	"github.com/dunlin-mesh/dunlin/manifest"
+	"github.com/dunlin-mesh/dunlin/site"
 )
 
 // contactsProtocol is where peers tell each other of others.
@@ -24,7 +25,7 @@ const (
 	maxRecords         = 16
 	maxRecordBytes     = 1 << 10
 	maxRecordAddresses = 8
-	maxContactsBytes   = maxRecords*(maxRecordBytes+maxLabelBytes+16) + 64
+	maxContactsBytes   = maxRecords*(maxRecordBytes+site.MaxLabelBytes+16) + 64
 	maxByeSeconds      = 24 * 60 * 60
 )
 
@@ -71,7 +72,7 @@ func (m *contactsMessage) Validate() error {
 		return fmt.Errorf("%d peers, at most %d", len(m.Card.Known), maxRecords)
 	}
 	for _, k := range m.Card.Known {
-		if err := validateLabel(k.Site); err != nil {
+		if err := site.ValidateLabel(k.Site); err != nil {
 			return err
 		}
 		if len(k.Record) == 0 || len(k.Record) > maxRecordBytes {

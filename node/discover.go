@@ -137,7 +137,7 @@ func (f *finder) keepBook(ctx context.Context, events <-chan any) error {
 			case event.EvtPeerIdentificationCompleted:
 				f.contacts.identified(e)
 				m := meetingOf(e.Conn)
-				m.site, m.local, m.seq = labelOf(e.AgentVersion), f.site.Local(e.Conn), seqOf(e.SignedPeerRecord)
+				m.site, m.local, m.seq = shownLabel(e.AgentVersion), f.site.Local(e.Conn), seqOf(e.SignedPeerRecord)
 				f.book.remember(e.Peer, f.host.Peerstore().Addrs(e.Peer), m, time.Now())
 			case event.EvtPeerConnectednessChanged:
 				if e.Connectedness == network.NotConnected {

@@ -3,7 +3,6 @@ package node
 import (
 	"net"
 
-	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/multiformats/go-multiaddr"
 	manet "github.com/multiformats/go-multiaddr/net"
 )
@@ -50,13 +49,3 @@ func relayed(a multiaddr.Multiaddr) bool {
 	_, err := a.ValueForProtocol(multiaddr.P_CIRCUIT)
 	return err == nil
 }
-
-// subnets are premises of a node that decides for itself: what is nearby is
-// local, and it keeps its own contact with the outside.
-type subnets struct{}
-
-// Local implements premises.
-func (subnets) Local(c network.Conn) bool { return nearbyAddress(c.RemoteMultiaddr()) }
-
-// Gateway implements premises.
-func (subnets) Gateway() (bool, <-chan struct{}) { return true, nil }

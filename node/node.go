@@ -227,7 +227,7 @@ func (n *Node) Run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	if net.find, err = n.newFinder(h); err != nil {
+	if net.find, err = n.newFinder(h, net.site); err != nil {
 		return err
 	}
 	n.net.Store(net)
@@ -250,8 +250,8 @@ func (n *Node) Run(ctx context.Context) (err error) {
 	return err
 }
 
-func (n *Node) newFinder(h host.Host) (*finder, error) {
-	f := &finder{host: h, book: n.book, site: subnets{}, preset: n.config.Preset, label: n.config.Site, log: n.log}
+func (n *Node) newFinder(h host.Host, s premises) (*finder, error) {
+	f := &finder{host: h, book: n.book, site: s, preset: n.config.Preset, label: n.config.Site, log: n.log}
 	byID := make(map[peer.ID]*peer.AddrInfo)
 	for _, text := range n.config.Bootstrap {
 		info, err := peer.AddrInfoFromString(text)
@@ -298,6 +298,14 @@ func (n *Node) askPeers(ctx context.Context, net *online) error {
 				n.log.Debug("peer does not answer about publishers", slog.String("peer", p.String()), slog.Any("error", err))
 			}
 		}
+	}
+}
+
+// hurry has peers dialled that did not answer for a while: somebody here waits
+// for something.
+func (n *Node) hurry() {
+	if net := n.net.Load(); net != nil {
+		net.find.hurry()
 	}
 }
 

@@ -13,6 +13,8 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/multiformats/go-multiaddr"
 	manet "github.com/multiformats/go-multiaddr/net"
+
+	"github.com/dunlin-mesh/dunlin/site"
 )
 
 // Who is connected to whom.
@@ -83,6 +85,14 @@ func remoteSite(label string, ip net.IP, id peer.ID) string {
 	default:
 		return ip.Mask(net.CIDRMask(48, 128)).String()
 	}
+}
+
+// shownLabel returns the label that a peer shows in what it calls itself, "" for
+// none. It may claim any: that decides whose place it takes among the
+// connections, never what is believed.
+func shownLabel(agent string) string {
+	label, _ := site.ParseAgent(agent)
+	return label
 }
 
 // ipOf returns the IP address at which a peer is seen; nil behind a relay.

@@ -18,6 +18,7 @@ func (n *Node) wait(ctx context.Context, req api.WaitRequest, out *api.Writer) (
 	if _, err := n.running(); err != nil {
 		return api.Model{}, err
 	}
+	n.hurry()
 	if !n.rules.follows(req.Model) && !n.rules.carries(req.Model) {
 		return api.Model{}, api.Errorf(api.CodeUsage, "%s is neither followed nor carried here: `dunlin follow %s` first", req.Model, req.Model)
 	}
