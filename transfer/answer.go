@@ -237,12 +237,16 @@ func (s *serving) sendChunk(ctx context.Context, number, i uint32) error {
 		}
 		return s.refuse(number, i, code, "")
 	}
-	header := frame.AppendHeader(nil)
-	if err := s.conn.send(&message{Frame: &piece{File: number, Chunk: i, Bytes: uint32(len(header) + len(frame.Payload))}}); err != nil {
+	header, payload := frame.AppendHeader(nil), frame.Payload
+	from := s.from(number, i, header, payload)
+	if from > 0 {
+		header, payload = nil, payload[from-len(header):]
+	}
+	if err := s.conn.send(&message{Frame: &piece{File: number, Chunk: i, Bytes: uint32(len(header) + len(payload)), From: uint32(from)}}); err != nil {
 		return err
 	}
 	s.t.totals.chunksOut.Add(1)
-	err = s.write(header, frame.Payload)
+	err = s.write(header, payload)
 	s.effort.sent(length, time.Now())
 	return err
 }

@@ -87,7 +87,8 @@
 //	have     [file, ranges]              server: holds these chunks too; once after open, then as they arrive
 //	coming   [file, ranges, bytes]       server: has asked others for these, see claims.go
 //	request  [file, ranges]              client: send these chunks
-//	frame    [file, chunk, bytes]        server: a frame of so many bytes follows
+//	resume   [file, chunk, bytes, sum]   client: the frame asked for next is here up to there
+//	frame    [file, chunk, bytes, from]  server: so many bytes of a frame follow
 //	cancel   [file, ranges]              client: do not send these any more
 //	fault    {code, file, chunks, retry, text}  server: refuses the chunks, or without chunks the session
 //

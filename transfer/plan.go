@@ -31,6 +31,8 @@ type plan struct {
 	slots        []slot // all chunks of all files, in order
 	left         int    // slots missing
 	sessions     map[*session]bool
+	parts        map[int][]byte // of frames that were cut off, by slot
+	partBytes    int
 	doubled      int // slots with two owners
 	progress     Progress
 	turn         Turn
@@ -56,7 +58,7 @@ type slot struct {
 }
 
 func newPlan(b *budget) *plan {
-	return &plan{budget: b, sessions: map[*session]bool{}, turn: Turn{Outside: true}, done: make(chan struct{})}
+	return &plan{budget: b, sessions: map[*session]bool{}, turn: Turn{Outside: true}, parts: map[int][]byte{}, done: make(chan struct{})}
 }
 
 // add takes a file into the plan, before any session is.
@@ -379,6 +381,8 @@ func (p *plan) stored(s *session, i int) {
 		return
 	}
 	c.missing = false
+	p.partBytes -= len(p.parts[i])
+	delete(p.parts, i)
 	p.left--
 	p.progress.StoredBytes += uint64(c.bytes)
 	for _, o := range c.owners {

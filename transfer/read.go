@@ -78,15 +78,22 @@ func (s *session) expect(file, chunk uint32) (slot, length int, err error) {
 
 // frame reads a frame and hands it on.
 func (s *session) frame(ctx context.Context, f *piece, arrivals chan<- arrival) error {
-	_, length, err := s.expect(f.File, f.Chunk)
+	slot, length, err := s.expect(f.File, f.Chunk)
 	if err != nil {
 		return err
 	}
-	if int(f.Bytes) > length+codec.MaxHeaderBytes {
-		return fmt.Errorf("%w: frame of %d bytes for a chunk of %d", ErrProtocol, f.Bytes, length)
+	part := s.part(slot)
+	if int(f.From)+int(f.Bytes) > length+codec.MaxHeaderBytes || f.From > 0 && int(f.From) != len(part) {
+		return fmt.Errorf("%w: frame of %d bytes from %d on for a chunk of %d", ErrProtocol, f.Bytes, f.From, length)
 	}
-	buf := s.t.buffers.get(int(f.Bytes))
-	if err := s.conn.payload(*buf, s.progress); err != nil {
+	buf := s.t.buffers.get(int(f.From) + int(f.Bytes))
+	got := copy((*buf)[:f.From], part)
+	err = s.conn.payload((*buf)[got:], func(n int) {
+		got += n
+		s.progress(n)
+	})
+	if err != nil {
+		s.plan.cutOff(slot, (*buf)[:got])
 		s.t.buffers.put(buf)
 		return err
 	}

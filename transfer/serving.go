@@ -37,12 +37,13 @@ type serving struct {
 	queue   []ask
 	chunks  int // chunks and blocks in queue
 	files   []manifest.FileID
-	told    []manifest.Ranges // of each file
-	stales  map[uint32]int    // files whose have-update is due, and how often to look
-	claimed map[uint32]told   // what was told of this node's claims
-	hello   *hello            // of the peer
-	last    time.Time         // when it last asked for something, or was answered
-	closed  bool              // no more questions will come
+	told    []manifest.Ranges     // of each file
+	stales  map[uint32]int        // files whose have-update is due, and how often to look
+	claimed map[uint32]told       // what was told of this node's claims
+	cut     map[[2]uint32]*resume // frames of which the peer has the beginning, by file and chunk
+	hello   *hello                // of the peer
+	last    time.Time             // when it last asked for something, or was answered
+	closed  bool                  // no more questions will come
 	effort  effort
 }
 
@@ -213,6 +214,8 @@ func (s *serving) take(m *message) error {
 		}
 		s.queue = append(s.queue, ask{chunks: *m.Request})
 		s.chunks += n
+	case m.Resume != nil:
+		return s.goOn(m.Resume)
 	case m.Cancel != nil:
 		s.cancel(m.Cancel)
 	default:

@@ -46,14 +46,15 @@ type session struct {
 	fetches    bool      // the peer is fetching the release itself
 	cursor     int       // slot to go on from
 	window     window
-	expected   []expected // in the order in which they must come
-	asked      int        // bytes of chunks in expected, dropped ones left out
-	partial    int        // of asked, bytes of the first that came
-	storing    int        // chunks on their way to the store
-	cancels    []int      // slots to be cancelled
-	greeted    bool       // hello came
-	busy       bool       // the reader waits for the own store, not for the peer
-	since      int        // bytes since progressed
+	expected   []expected     // in the order in which they must come
+	asked      int            // bytes of chunks in expected, dropped ones left out
+	partial    int            // of asked, bytes of the first that came
+	storing    int            // chunks on their way to the store
+	parts      map[int][]byte // of frames, that the peer was told of
+	cancels    []int          // slots to be cancelled
+	greeted    bool           // hello came
+	busy       bool           // the reader waits for the own store, not for the peer
+	since      int            // bytes since progressed
 	progressed time.Time
 	completed  time.Time // when the last chunk came
 }
@@ -132,6 +133,7 @@ func (p *plan) ask(ctx context.Context, t *Transfer, id peer.ID, job Job) (Link,
 	for a := range arrivals { // what was not stored
 		s.settle(a)
 	}
+	s.returnParts()
 	if ctx.Err() != nil {
 		return link, nil
 	}
@@ -253,6 +255,11 @@ func (s *session) request(picked []int) error {
 	err := s.plan.byFile(cancels, func(r *ranges) error { return s.conn.send(&message{Cancel: r}) })
 	if err != nil {
 		return err
+	}
+	for _, r := range s.resumes(picked) {
+		if err := s.conn.send(&message{Resume: r}); err != nil {
+			return err
+		}
 	}
 	err = s.plan.byFile(picked, func(r *ranges) error { return s.conn.send(&message{Request: r}) })
 	if err != nil {

@@ -32,6 +32,7 @@ type message struct {
 	Open    *open    `cbor:"open,omitempty"`
 	Have    *ranges  `cbor:"have,omitempty"`
 	Coming  *coming  `cbor:"coming,omitempty"`
+	Resume  *resume  `cbor:"resume,omitempty"`
 	Request *ranges  `cbor:"request,omitempty"`
 	Frame   *piece   `cbor:"frame,omitempty"`
 	Cancel  *ranges  `cbor:"cancel,omitempty"`
@@ -80,12 +81,14 @@ type coming struct {
 	Bytes  uint64
 }
 
-// piece announces a frame of Bytes for a chunk.
+// piece announces Bytes of the frame of a chunk, from From on: 0, or what the
+// client has of it.
 type piece struct {
 	_     struct{} `cbor:",toarray"`
 	File  uint32
 	Chunk uint32
 	Bytes uint32
+	From  uint32
 }
 
 // faultCode says what went wrong, and so what to do.
@@ -126,6 +129,7 @@ func (m *message) Validate() error {
 		check(m.Open != nil, m.Open.validate),
 		check(m.Have != nil, m.Have.validate),
 		check(m.Coming != nil, m.Coming.validate),
+		check(m.Resume != nil, m.Resume.validate),
 		check(m.Request != nil, m.Request.validate),
 		check(m.Frame != nil, m.Frame.validate),
 		check(m.Cancel != nil, m.Cancel.validate),
@@ -181,8 +185,9 @@ func (c *coming) validate() error {
 }
 
 func (p *piece) validate() error {
-	if p.File >= maxFiles || p.Chunk >= manifest.MaxChunksInFile || p.Bytes == 0 || p.Bytes > codec.MaxHeaderBytes+manifest.MaxChunkBytes {
-		return fmt.Errorf("frame of %d bytes for chunk %d of file %d", p.Bytes, p.Chunk, p.File)
+	if p.File >= maxFiles || p.Chunk >= manifest.MaxChunksInFile || p.Bytes == 0 ||
+		p.Bytes > codec.MaxHeaderBytes+manifest.MaxChunkBytes || p.From > codec.MaxHeaderBytes+manifest.MaxChunkBytes-p.Bytes {
+		return fmt.Errorf("frame of %d bytes from %d on for chunk %d of file %d", p.Bytes, p.From, p.Chunk, p.File)
 	}
 	return nil
 }
