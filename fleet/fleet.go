@@ -71,9 +71,9 @@ type Fleet struct {
 	outgrowTo uint64 // guarded by mu; wanted as soon as patience allows, 0 for no
 }
 
-// New checks config, reserves an epoch durably in the table's folder and
-// returns a Fleet that does nothing yet. The error wraps [ErrConfig] or says
-// what the disk refused.
+// New checks config, takes the next epoch and returns a Fleet that does nothing
+// yet. The error wraps [ErrConfig], or says that the node's key has no epoch
+// left.
 func New(config Config) (*Fleet, error) {
 	if config.Link == "" {
 		config.Link = WAN
@@ -107,8 +107,8 @@ func New(config Config) (*Fleet, error) {
 }
 
 // Run serves sessions and begins its own until ctx ends; it then saves the
-// table and returns nil, or what the host or the disk refused. Everything that
-// Run started has ended when it returns. Run may be called once.
+// table and returns nil, or what the host refused. Everything that Run started
+// has ended when it returns. Run may be called once.
 func (f *Fleet) Run(ctx context.Context) error {
 	defer f.packer.close()
 	events, err := f.watch()
@@ -134,7 +134,8 @@ func (f *Fleet) Run(ctx context.Context) error {
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		err = nil
 	}
-	return errors.Join(err, f.config.Table.Save())
+	f.save()
+	return err
 }
 
 // inside says whether the other end of a connection is a member of the site.

@@ -58,14 +58,12 @@ func (s *savedTable) Validate() error {
 
 // OpenTable reads the table that was saved in a folder, or makes an empty one.
 // What cannot be read is logged and forgotten: it is only what others know as
-// well. Rows come back with their ages, and the time that this node was off by
-// the clock on the wall. The error wraps [ErrConfig] or is that of the disk.
+// well, and no reason for a node to stay off. Rows come back with their ages,
+// and the time that this node was off by the clock on the wall. The error wraps
+// [ErrConfig].
 func OpenTable(config TableConfig) (*Table, error) {
 	config, err := config.withDefaults()
 	if err != nil {
-		return nil, err
-	}
-	if err := durable.MkdirAll(config.Dir, 0o700); err != nil {
 		return nil, err
 	}
 	t := &Table{config: config, rows: make(map[rowKey]*row), groups: make(map[peer.ID]int), sources: make(map[peer.ID]*tap)}
@@ -138,7 +136,7 @@ func (t *Table) Save() error {
 	if err != nil {
 		return fmt.Errorf("save the fleet: %w", err)
 	}
-	if err := durable.WriteFile(filepath.Join(t.config.Dir, rowsName), data, 0o600); err != nil {
+	if err := t.write(rowsName, data); err != nil {
 		return err
 	}
 	t.mu.Lock()
@@ -147,31 +145,39 @@ func (t *Table) Save() error {
 	return nil
 }
 
+func (t *Table) write(name string, data []byte) error {
+	if err := durable.MkdirAll(t.config.Dir, 0o700); err != nil {
+		return err
+	}
+	return durable.WriteFile(filepath.Join(t.config.Dir, name), data, 0o600)
+}
+
+// save saves the table and says if that failed.
+func (f *Fleet) save() {
+	if err := f.config.Table.Save(); err != nil {
+		f.config.Logger.Warn("what is known of the fleet is not saved", slog.Any("error", err))
+	}
+}
+
 // keepSaving saves the table now and then until ctx ends.
 func (f *Fleet) keepSaving(ctx context.Context) error {
 	for {
 		if err := sleepUntil(ctx, time.Now().Add(savePause), nil); err != nil {
 			return err
 		}
-		if err := f.config.Table.Save(); err != nil {
-			f.config.Logger.Warn("what is known of the fleet is not saved", slog.Any("error", err))
-		}
+		f.save()
 	}
 }
 
 // nextEpoch returns an epoch that is above beyond, above all that this table
-// knows of and has used, and not below the clock's seconds since 1970; it is
-// durable before it is returned. So epochs grow although the folder was lost,
-// unless the clock went back as well; then whoever has the old record says so.
+// knows of and has used, and not below the clock's seconds since 1970. It is
+// durable before it is returned, if the disk can. So epochs grow although the
+// folder was lost, unless the clock went back as well; then whoever has the old
+// record says so. The error says that there is no such epoch.
 func (t *Table) nextEpoch(beyond uint64) (uint64, error) {
-	path := filepath.Join(t.config.Dir, epochName)
-	data, err := readFile(path, 32)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return 0, err
-	}
-	used, parseErr := strconv.ParseUint(strings.TrimSpace(string(data)), 10, 64)
-	if err == nil && parseErr != nil {
-		t.config.Logger.Warn("the last epoch is not known, going on from the clock", slog.Any("error", parseErr))
+	used, err := t.usedEpoch()
+	if err != nil {
+		t.config.Logger.Warn("the last epoch is not known, going on from the clock", slog.Any("error", err))
 	}
 	if own := t.get(keyOf(t.config.Self)); own != nil && own.peer == t.config.Self {
 		used = max(used, own.epoch)
@@ -184,7 +190,25 @@ func (t *Table) nextEpoch(beyond uint64) (uint64, error) {
 	if next > maxCounter {
 		return 0, fmt.Errorf("epoch %d is the last one: this node needs a new key", next-1)
 	}
-	return next, durable.WriteFile(path, []byte(strconv.FormatUint(next, 10)+"\n"), 0o600)
+	if err := t.write(epochName, []byte(strconv.FormatUint(next, 10)+"\n")); err != nil {
+		t.config.Logger.Warn("the epoch is not on disk: others may have to tell it to this node", slog.Any("error", err))
+	}
+	return next, nil
+}
+
+func (t *Table) usedEpoch() (uint64, error) {
+	data, err := readFile(filepath.Join(t.config.Dir, epochName), 32)
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	used, err := strconv.ParseUint(strings.TrimSpace(string(data)), 10, 64)
+	if err != nil || used > maxCounter {
+		return 0, fmt.Errorf("%s says %.20q", epochName, data)
+	}
+	return used, nil
 }
 
 // readFile reads a file of at most limit bytes.

@@ -145,18 +145,23 @@ func text(what, s string, limit int) error {
 }
 
 // Printable returns s as a record can carry it: whatever cannot be printed is
-// a space, and what is longer than limit bytes, at least 3, is cut.
+// a space, and of what is longer than limit bytes, at least 3, the middle is
+// left out, since both ends of an error tell most.
 func Printable(s string, limit int) string {
 	s = strings.Join(strings.FieldsFunc(strings.ToValidUTF8(s, " "), func(r rune) bool { return !unicode.IsPrint(r) || r == ' ' }), " ")
 	if len(s) <= limit {
 		return s
 	}
 	const mark = "…"
-	cut := limit - len(mark)
-	for cut > 0 && !utf8.RuneStart(s[cut]) {
-		cut--
+	head := (limit - len(mark)) / 2
+	tail := len(s) - (limit - len(mark) - head)
+	for head > 0 && !utf8.RuneStart(s[head]) {
+		head--
 	}
-	return s[:cut] + mark
+	for tail < len(s) && !utf8.RuneStart(s[tail]) {
+		tail++
+	}
+	return s[:head] + mark + s[tail:]
 }
 
 // newer says whether the record numbered (epoch, sequence) replaces the other.

@@ -122,8 +122,8 @@ func TestPrintable(t *testing.T) {
 		"no memory":             "no memory",
 		"two\n  lines\t\x1b[2J": "two lines [2J",
 		"bad \xff text":         "bad text",
-		"abcdefghijklmnopqrst":  "abcdefghijkl…",
-		"ääääääääääää":          "ääääää…",
+		"abcdefghijklmnopqrst":  "abcdef…opqrst",
+		"ääääääääääää":          "äää…äää",
 	} {
 		got := Printable(in, 15)
 		if got != want || len(got) > 15 || !utf8.ValidString(got) || text("text", got, 15) != nil {

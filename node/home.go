@@ -23,6 +23,7 @@ const (
 	trustName     = "trust"
 	publisherName = "publishers"
 	runtimeName   = "runtime"
+	fleetName     = "fleet" // what is known of other nodes
 )
 
 // ErrHomeTaken says that a folder is a node's home already.

@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/dunlin-mesh/dunlin/fleet"
 	"github.com/dunlin-mesh/dunlin/gossip"
 	"github.com/dunlin-mesh/dunlin/manifest"
 	modelrt "github.com/dunlin-mesh/dunlin/runtime"
@@ -58,6 +59,10 @@ type Node struct {
 	book      *book
 	keys      *keyring
 
+	fleetOnce sync.Once // fills the two below
+	fleetRows *fleet.Table
+	fleetErr  error
+
 	restoring  chan struct{} // holds a token while somebody brings back what was active
 	restored   bool          // all of it was; owned by whoever has put the token
 	publishing sync.Mutex    // one release is made at a time
@@ -76,6 +81,8 @@ type online struct {
 	host     host.Host
 	counter  *metrics.BandwidthCounter
 	site     *site.Site
+	fleet    *fleet.Fleet
+	use      use // of links, as the fleet is told
 	gossip   *gossip.Gossip
 	transfer *transfer.Transfer
 	find     *finder
@@ -227,6 +234,9 @@ func (n *Node) Run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	if net.fleet, err = n.newFleet(net, key); err != nil {
+		return err
+	}
 	if net.find, err = n.newFinder(h, net.site); err != nil {
 		return err
 	}
@@ -236,9 +246,10 @@ func (n *Node) Run(ctx context.Context) (err error) {
 
 	group, groupCtx := errgroup.WithContext(ctx)
 	for _, run := range []func(context.Context) error{
-		n.serve, net.site.Run, net.transfer.Run, net.gossip.Run, net.find.run,
+		n.serve, net.site.Run, net.transfer.Run, net.gossip.Run, net.fleet.Run, net.find.run,
 		func(ctx context.Context) error { return n.keepWanted(ctx, net) },
 		func(ctx context.Context) error { return n.askPeers(ctx, net) },
+		func(ctx context.Context) error { return n.tellFleet(ctx, net) },
 	} {
 		group.Go(func() error { return run(groupCtx) })
 	}

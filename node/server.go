@@ -33,6 +33,7 @@ func (n *Node) Handler() http.Handler {
 	mux := http.NewServeMux()
 	get(mux, n, "status", n.status)
 	get(mux, n, "peers", n.peers)
+	get(mux, n, "fleet", n.fleetNodes)
 	get(mux, n, "trust", n.publishers)
 	get(mux, n, "rules", n.getRules)
 	post(mux, n, "trust", n.pin)
