@@ -109,12 +109,9 @@ func decode(r *bufio.Reader) (*message, error) {
 	if _, err := r.Peek(1); err != nil {
 		return nil, err
 	}
-	length, err := binary.ReadUvarint(r)
+	length, err := readLength(r)
 	if err != nil {
-		return nil, cutShort(err)
-	}
-	if length > MaxMessageBytes {
-		return nil, fmt.Errorf("%w: message of %d bytes, at most %d", ErrProtocol, length, MaxMessageBytes)
+		return nil, err
 	}
 	data := make([]byte, length)
 	if _, err := io.ReadFull(r, data); err != nil {
@@ -125,6 +122,23 @@ func decode(r *bufio.Reader) (*message, error) {
 		return nil, fmt.Errorf("%w: %w", ErrProtocol, err)
 	}
 	return m, nil
+}
+
+// readLength reads a uvarint of one or two bytes, all that MaxMessageBytes needs.
+func readLength(r *bufio.Reader) (int, error) {
+	first, err := r.ReadByte()
+	if err != nil || first < 0x80 {
+		return int(first), cutShort(err)
+	}
+	second, err := r.ReadByte()
+	if err != nil {
+		return 0, cutShort(err)
+	}
+	length := int(first&0x7f) | int(second)<<7
+	if second == 0 || length > MaxMessageBytes {
+		return 0, fmt.Errorf("%w: message of more than %d bytes, or a length that is not the shortest", ErrProtocol, MaxMessageBytes)
+	}
+	return length, nil
 }
 
 // cutShort turns the end of a stream inside a message into an error.
