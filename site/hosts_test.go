@@ -21,6 +21,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/protocol"
 	"github.com/libp2p/go-libp2p/x/simlibp2p"
 	"github.com/marcopolo/simnet"
+	manet "github.com/multiformats/go-multiaddr/net"
 
 	"github.com/dunlin-mesh/dunlin/internal/raced"
 	"github.com/dunlin-mesh/dunlin/manifest"
@@ -36,8 +37,9 @@ func TestMain(m *testing.M) {
 // world is some hosts on simulated links, in virtual time. It must be made
 // inside a synctest bubble.
 type world struct {
-	t     *testing.T
-	nodes []*node
+	t         *testing.T
+	nodes     []*node
+	latencies sync.Map // of time.Duration, by address
 }
 
 // node is a host with a Site that runs.
@@ -74,17 +76,16 @@ func many(n int, s spot) []spot {
 func newWorld(t *testing.T, spots ...spot) *world {
 	t.Helper()
 	w := &world{t: t}
-	var latencies sync.Map
 	sim := &simnet.Simnet{LatencyFunc: func(p *simnet.Packet) time.Duration {
-		from, _ := latencies.Load(p.From.String())
-		to, _ := latencies.Load(p.To.String())
+		from, _ := w.latencies.Load(p.From.String())
+		to, _ := w.latencies.Load(p.To.String())
 		a, _ := from.(time.Duration)
 		b, _ := to.(time.Duration)
 		return max(a, b)
 	}}
 	for i, at := range spots {
 		ip := fmt.Sprintf("50.%d.0.%d", at.subnet, i+1)
-		latencies.Store(ip+":8000", at.latency)
+		w.latencies.Store(ip+":8000", at.latency)
 		settings := simnet.LinkSettings{BitsPerSecond: 100_000_000}
 		h, err := libp2p.New(
 			libp2p.ListenAddrStrings("/ip4/"+ip+"/udp/8000/quic-v1"),
@@ -174,6 +175,15 @@ func (s *countingStream) Write(p []byte) (int, error) {
 	s.n.written.Add(1)
 	s.n.bytes.Add(int64(len(p)))
 	return s.Stream.Write(p)
+}
+
+// latency changes how far away a node is, one way.
+func (w *world) latency(i int, d time.Duration) {
+	ip, err := manet.ToIP(w.nodes[i].host.Addrs()[0])
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.latencies.Store(ip.String()+":8000", d)
 }
 
 // connect connects two nodes.

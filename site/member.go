@@ -25,6 +25,11 @@ type member struct {
 func (s *Site) heard(p peer.ID, said *state, now time.Time) {
 	m := s.members[p]
 	if m == nil {
+		if len(s.members) == 0 { // what nobody waited for was no stall
+			for _, e := range s.errands {
+				e.own.grew = now
+			}
+		}
 		m = &member{weight: weigh(p, []byte("gateway")), stints: make(map[manifest.CID]*stint)}
 		s.members[p] = m
 	}

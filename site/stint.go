@@ -18,7 +18,8 @@ type stint struct {
 	grew    time.Time // when bytes last came, or the turn began
 	since   time.Time // when it first began and has not stalled since; zero for never
 	lapsed  bool      // nothing came for a lease
-	lapses  int       // how often that happened
+	lapses  uint64    // how often that happened
+	said    uint64    // how often that happened, as the member itself counts
 }
 
 // weigh is the rendezvous weight of a member for a key: the highest wins, each
@@ -56,14 +57,14 @@ func (t *stint) end(now time.Time, lease time.Duration) {
 // reason for others to wait on.
 func (t *stint) hear(s stance, now time.Time, lease time.Duration) (news bool) {
 	switch {
-	case s.Outside && (!t.outside || s.Bytes > t.bytes):
+	case s.Outside && (!t.outside || s.Bytes > t.bytes || s.Stalls > t.said):
 		t.begin(now)
 		news = true
 	case !s.Outside && t.outside:
 		t.end(now, lease)
 		news = true
 	}
-	t.bytes = s.Bytes
+	t.bytes, t.said, t.lapses = s.Bytes, s.Stalls, max(t.lapses, s.Stalls)
 	return news
 }
 

@@ -40,7 +40,7 @@ func (s *Site) changed() bool {
 	}
 	for _, st := range t.Errands {
 		e := s.errands[st.Release]
-		if e == nil || !e.listed || st.Outside != e.own.outside || (st.Bytes == 0) != (e.own.bytes == 0) {
+		if e == nil || !e.listed || st.Outside != e.own.outside || st.Stalls != e.own.lapses || (st.Bytes == 0) != (e.own.bytes == 0) {
 			return true
 		}
 	}
@@ -53,7 +53,7 @@ func (s *Site) publish(now time.Time) error {
 	s.tellAt = time.Time{}
 	next := &state{Outside: s.contact, Gateway: s.gatewaySince, Pins: s.pins, More: s.morePins}
 	for _, e := range s.queue[:min(len(s.queue), MaxErrands)] {
-		next.Errands = append(next.Errands, stance{Release: e.release, Outside: e.own.outside, Bytes: e.own.bytes})
+		next.Errands = append(next.Errands, stance{Release: e.release, Outside: e.own.outside, Bytes: e.own.bytes, Stalls: e.own.lapses})
 	}
 	slices.SortFunc(next.Errands, compareReleases)
 	message, err := encode(&message{State: next})

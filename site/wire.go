@@ -53,6 +53,7 @@ type stance struct {
 	Release manifest.CID
 	Outside bool   // fetches it from outside
 	Bytes   uint64 // that came from outside so far
+	Stalls  uint64 // how often it had the turn and nothing came for a lease
 }
 
 // Validate implements [manifest.Validator].

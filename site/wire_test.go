@@ -20,7 +20,7 @@ func fullState() *state {
 		s.Pins = append(s.Pins, fmt.Appendf(nil, "%08d", i))
 	}
 	for i := range MaxErrands {
-		s.Errands = append(s.Errands, stance{Release: manifest.SumCID(manifest.DagCBOR, []byte{byte(i)}), Outside: true, Bytes: 1<<64 - 1})
+		s.Errands = append(s.Errands, stance{Release: manifest.SumCID(manifest.DagCBOR, []byte{byte(i)}), Outside: true, Bytes: 1<<64 - 1, Stalls: 1<<64 - 1})
 	}
 	slices.SortFunc(s.Errands, compareReleases)
 	return s
