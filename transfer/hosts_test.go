@@ -103,18 +103,27 @@ type link struct {
 // synctest bubble.
 func simHosts(t *testing.T, links ...link) []host.Host {
 	t.Helper()
-	var latencies sync.Map
+	w := &weather{}
+	w.set(func(from, to int) time.Duration { return max(links[from].latency, links[to].latency) })
+	return simWeather(t, w, links...)
+}
+
+// simWeather is simHosts with delays that the weather decides.
+func simWeather(t *testing.T, w *weather, links ...link) []host.Host {
+	t.Helper()
+	var numbers sync.Map // of hosts, by address
 	net := &simnet.Simnet{LatencyFunc: func(p *simnet.Packet) time.Duration {
-		from, _ := latencies.Load(p.From.String())
-		to, _ := latencies.Load(p.To.String())
-		a, _ := from.(time.Duration)
-		b, _ := to.(time.Duration)
-		return max(a, b)
+		from, _ := numbers.Load(p.From.String())
+		to, known := numbers.Load(p.To.String())
+		if !known {
+			return 0
+		}
+		return (*w.delay.Load())(from.(int), to.(int))
 	}}
 	hosts := make([]host.Host, len(links))
 	for i, l := range links {
 		ip := simnet.IntToPublicIPv4(i).String()
-		latencies.Store(ip+":8000", l.latency)
+		numbers.Store(ip+":8000", i)
 		settings := simnet.LinkSettings{BitsPerSecond: l.bitsPerSecond}
 		h, err := libp2p.New(
 			libp2p.ListenAddrStrings("/ip4/"+ip+"/udp/8000/quic-v1"),

@@ -103,9 +103,12 @@ func (p *plan) hopeless(t *Transfer, turn bool, begun time.Time) error {
 		if len(s.expected) > 0 && !s.busy && now.Sub(later(s.completed, s.expected[0].at)) > slowInside {
 			return ErrSlow
 		}
-		if s.count > 0 || s.claimCount > 0 {
+		if s.count > 0 {
 			return nil
 		}
+	}
+	if len(p.claimers(nil, now)) > 0 {
+		return nil
 	}
 	if !turn || heard < min(near, maxFetchSessions) && now.Sub(begun) < heardWithin {
 		return nil
