@@ -13,6 +13,8 @@ type gauges struct{ node *Node }
 var (
 	bytesDesc    = prometheus.NewDesc("dunlin_network_bytes_total", "Stream bytes since the node started, by direction and purpose.", []string{"direction", "purpose"}, nil)
 	peersDesc    = prometheus.NewDesc("dunlin_peers", "Connected peers.", nil, nil)
+	membersDesc  = prometheus.NewDesc("dunlin_site_members", "Members of this node's site that are connected, this node included.", nil, nil)
+	gatewayDesc  = prometheus.NewDesc("dunlin_site_gateway", "1 while this node keeps contact with the outside of its site.", nil, nil)
 	chunksDesc   = prometheus.NewDesc("dunlin_chunks_total", "Chunks moved and verified, by direction.", []string{"direction"}, nil)
 	dupDesc      = prometheus.NewDesc("dunlin_duplicate_bytes_total", "Frame bytes that arrived for chunks that were here already.", nil, nil)
 	codedDesc    = prometheus.NewDesc("dunlin_deltas_coded_total", "Deltas made on this node.", nil, nil)
@@ -35,7 +37,7 @@ func newMetrics(n *Node) *prometheus.Registry {
 // Describe implements prometheus.Collector.
 func (g gauges) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		bytesDesc, peersDesc, chunksDesc, dupDesc, codedDesc, deltasDesc, badDesc, diskDesc, freeDesc, sequenceDesc, heldDesc, stateDesc,
+		bytesDesc, peersDesc, membersDesc, gatewayDesc, chunksDesc, dupDesc, codedDesc, deltasDesc, badDesc, diskDesc, freeDesc, sequenceDesc, heldDesc, stateDesc,
 	} {
 		out <- d
 	}
@@ -64,6 +66,9 @@ func (g gauges) Collect(out chan<- prometheus.Metric) {
 		counter(dupDesc, float64(t.DuplicateBytes))
 		counter(badDesc, float64(t.BadPeers))
 		gauge(peersDesc, float64(len(net.host.Network().Peers())))
+		gauge(membersDesc, float64(len(net.site.Members())))
+		is, _ := net.site.Gateway()
+		gauge(gatewayDesc, map[bool]float64{true: 1}[is])
 	}
 	if usage, err := g.node.store.Usage(); err == nil {
 		gauge(diskDesc, float64(usage.FileBytes), "files")

@@ -63,6 +63,11 @@ func TestMessages(t *testing.T) {
 	if len(data) > 16 {
 		t.Errorf("a state with nothing in it takes %d bytes", len(data))
 	}
+	data, err = encode(&message{State: &state{Outside: true, Gateway: 1 << 31, Pins: [][]byte{[]byte("12345678")}, Errands: []stance{{Release: releaseA, Bytes: 1 << 20}}}})
+	if err != nil || len(data) > 90 {
+		t.Errorf("a state with one pin and one errand takes %d bytes (%v)", len(data), err)
+	}
+	t.Logf("one pin, one errand: %d bytes; as long as can be: %d", len(data), len(mustEncode(t, &message{State: fullState()})))
 }
 
 // What is no message is refused, and blamed on whoever sent it.
