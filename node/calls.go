@@ -23,7 +23,7 @@ func (n *Node) createPublisher(_ context.Context, req api.PublisherRequest, _ *a
 			return api.PublisherRoot{}, fmt.Errorf("publisher %s: %w: it has the fingerprint %s", req.Name, trust.ErrPinned, p.Fingerprint)
 		}
 	}
-	root, err := n.keys.create(req.Name, time.Now())
+	root, err := n.keys.create(req.Name, n.id.String(), time.Now())
 	if err != nil {
 		return api.PublisherRoot{}, err
 	}

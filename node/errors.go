@@ -44,7 +44,7 @@ func codeOf(err error) api.Code {
 	case is(errWrongModel, bundle.ErrMalformed, transfer.ErrManifest, trust.ErrForged, trust.ErrMalformed, trust.ErrRollback, trust.ErrEquivocation, trust.ErrExpired, trust.ErrMismatch,
 		store.ErrCorrupt, store.ErrMismatch, manifest.ErrContent, modelrt.ErrVerify):
 		return api.CodeUnverified
-	case is(ErrNotRunning, store.ErrLocked, trust.ErrLocked, context.DeadlineExceeded):
+	case is(ErrNotRunning, trust.ErrMoved, store.ErrLocked, trust.ErrLocked, context.DeadlineExceeded):
 		return api.CodeUnreachable
 	case is(store.ErrFull):
 		return api.CodeBudget

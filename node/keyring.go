@@ -52,7 +52,7 @@ func openKeyring(home string, log *slog.Logger, visit func(*trust.Signer)) (*key
 }
 
 // create makes keys and a root for a new publisher and returns the root.
-func (k *keyring) create(name string, now time.Time) ([]byte, error) {
+func (k *keyring) create(name, seat string, now time.Time) ([]byte, error) {
 	signer, err := trust.CreatePublisher(filepath.Join(k.dir, name), name, now)
 	if err != nil {
 		return nil, err
@@ -60,7 +60,7 @@ func (k *keyring) create(name string, now time.Time) ([]byte, error) {
 	k.mu.Lock()
 	k.roots[name] = signer.Root()
 	k.mu.Unlock()
-	return signer.Root(), signer.Close()
+	return signer.Root(), errors.Join(signer.Settle(seat), signer.Close())
 }
 
 // open opens the keys of a publisher that was created on this node; the caller

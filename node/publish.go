@@ -54,6 +54,9 @@ func (n *Node) publish(ctx context.Context, req api.PublishRequest, out *api.Wri
 	if _, err := n.trust.Pin(signer.Root()); err != nil {
 		return api.PublishResult{}, err
 	}
+	if err := n.settle(ctx, signer); err != nil {
+		return api.PublishResult{}, err
+	}
 
 	var parts []*part
 	defer func() {
@@ -85,7 +88,7 @@ func (n *Node) publish(ctx context.Context, req api.PublishRequest, out *api.Wri
 	}
 	signed, err := signer.Sign(trust.SignRequest{
 		Model: req.Model, Version: req.Version, Manifest: block.CID, Size: uint64(len(block.Data)),
-		MinSafeSequence: req.MinSafeSequence, Now: time.Now(),
+		MinSafeSequence: req.MinSafeSequence, Seat: n.id.String(), Now: time.Now(),
 	})
 	if err != nil {
 		return api.PublishResult{}, err

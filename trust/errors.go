@@ -44,6 +44,10 @@ var (
 	// ErrConflict: a signer was asked to contradict what it signed before.
 	// Choose another version.
 	ErrConflict = errors.New("contradicts an earlier signature")
+	// ErrMoved: the keys were brought here from another node, so what this folder
+	// remembers may be older than what the publisher signed last. Reconcile with
+	// a node that pins the publisher, Adopt what that brings, then Settle.
+	ErrMoved = errors.New("the publisher signed on another node last")
 	// ErrExists: the folder holds a publisher already; keys are never
 	// overwritten.
 	ErrExists = errors.New("a publisher exists here already")

@@ -26,6 +26,9 @@ type SignRequest struct {
 	// 0 leaves it as it is. It cannot be lowered, nor exceed this release's
 	// own sequence.
 	MinSafeSequence uint64
+	// Seat names the node that signs, see Signer.Settle; "" if it does not
+	// matter.
+	Seat string
 	// Now is the workstation's clock. Time does not go backwards: an earlier
 	// one than was used before counts as that one.
 	Now time.Time
@@ -36,7 +39,8 @@ type SignRequest struct {
 // The newest release with the same manifest again is no error: it is returned
 // as it is. An older version with its own manifest again is how one goes back:
 // it gets a new sequence. A known version with another manifest, a lower
-// MinSafeSequence, or one beyond the new sequence is ErrConflict.
+// MinSafeSequence, or one beyond the new sequence is ErrConflict. ErrMoved: the
+// request comes from another Seat than the last one.
 func (s *Signer) Sign(request SignRequest) (Release, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -45,6 +49,9 @@ func (s *Signer) Sign(request SignRequest) (Release, error) {
 	}
 	if err := request.validate(s.view.name); err != nil {
 		return Release{}, fmt.Errorf("sign %s@%s: %w", request.Model, request.Version, err)
+	}
+	if s.view.seat != "" && request.Seat != "" && s.view.seat != request.Seat {
+		return Release{}, fmt.Errorf("sign %s@%s: %w (%.80s)", request.Model, request.Version, ErrMoved, s.view.seat)
 	}
 	v, model := s.view, request.Model.Name()
 	held := v.memories[model]
@@ -71,6 +78,9 @@ func (s *Signer) Sign(request SignRequest) (Release, error) {
 	n, err := d.publish()
 	if err != nil {
 		return Release{}, fmt.Errorf("sign %s@%s: %w", request.Model, request.Version, err)
+	}
+	if request.Seat != "" {
+		n.seat = request.Seat
 	}
 	if err := s.commit(n); err != nil {
 		return Release{}, err

@@ -38,7 +38,9 @@ const KeptReleases = 3
 // altogether or keeps it whole. Should writing fail half-way, the Signer signs
 // nothing more until it is opened again. Copying the folder and signing with
 // both copies, or going back to an old backup and signing, breaks this; after
-// a restore call Adopt with what the mesh holds.
+// a restore call Adopt with what the mesh holds. So that this is not forgotten,
+// the folder remembers on which node it signed last, its seat, and signs for no
+// other one before Settle.
 type Signer struct {
 	dir  string
 	key  ed25519.PrivateKey
@@ -217,6 +219,29 @@ func (s *Signer) Adopt(u Update) (changed bool, err error) {
 	}
 	n.tick(n.timestamp.expires.Add(-FreshLifetime)) // when it was signed
 	return true, s.commit(n)
+}
+
+// maxSeatBytes bounds the name of a seat.
+const maxSeatBytes = 128
+
+// Seat returns the name of the node that signed last; "" before anybody has.
+func (s *Signer) Seat() string { return s.current().seat }
+
+// Settle makes seat, 1 to 128 bytes, the node that signs from now on. Where
+// Seat names another one, first Adopt what the mesh holds: else versions and
+// sequences are used twice. Durable when it returns.
+func (s *Signer) Settle(seat string) error {
+	if len(seat) < 1 || len(seat) > maxSeatBytes {
+		return fmt.Errorf("settle: %w: seat of %d bytes, want 1 to %d", ErrMalformed, len(seat), maxSeatBytes)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.view.seat == seat {
+		return nil
+	}
+	n := *s.view
+	n.seat = seat
+	return s.commit(&n)
 }
 
 // commit makes n, which nobody has seen, the state. Call with mu held.

@@ -33,6 +33,7 @@ type state struct {
 	Memories  []stateMemory `cbor:"memories"`
 	Clock     int64         `cbor:"clock"`  // Unix seconds, 0 for none
 	Signed    int64         `cbor:"signed"` // likewise
+	Seat      string        `cbor:"seat,omitempty"`
 }
 
 type stateRole struct {
@@ -51,7 +52,7 @@ type stateMemory struct {
 // save writes v to path: one file, replaced whole. A crash at any instruction
 // leaves the old file or the new one. The error wraps ErrState.
 func (v *view) save(path string) error {
-	s := state{Publisher: v.publisher, Name: v.name, Roots: v.roots, Clock: toUnix(v.clock), Signed: toUnix(v.signed)}
+	s := state{Publisher: v.publisher, Name: v.name, Roots: v.roots, Clock: toUnix(v.clock), Signed: toUnix(v.signed), Seat: v.seat}
 	if v.timestamp != nil {
 		s.Timestamp, s.Snapshot, s.Targets = v.timestamp.data, v.snapshot.data, v.targets.data
 	}
@@ -110,7 +111,7 @@ func loadUnadvised(path string) (*view, error) {
 }
 
 func (s *state) view() (*view, error) {
-	blank := &view{publisher: s.Publisher, name: s.Name}
+	blank := &view{publisher: s.Publisher, name: s.Name, seat: s.Seat}
 	if len(s.Timestamp) == 0 {
 		return climb(blank, s.Roots)
 	}

@@ -34,6 +34,8 @@ type view struct {
 	// the expiry of the timestamp, so that a clock which is wrong by years
 	// does not spoil the future.
 	clock, signed time.Time
+	// seat is where a Signer signed last, see Signer.Settle; "" in a Registry.
+	seat string
 }
 
 // title names the publisher in messages.
