@@ -35,7 +35,7 @@ func TestPublisherMovesToAnotherNode(t *testing.T) {
 	met := restore(func(c *Config) { c.Bootstrap = []string{address} })
 	must[api.Publisher](t, met, "trust", api.TrustRequest{Root: root})
 	must[api.Model](t, f, "wait", api.WaitRequest{Model: vad, Version: "2.0", Timeout: patience})
-	eventually(t, "the nodes are connected", func() bool { return must[api.Status](t, met, "status", nil).Peers > 0 })
+	until(t, met, "connected", func() bool { return must[api.Status](t, met, "status", nil).Peers > 0 })
 	if got := must[api.PublishResult](t, met, "publish", next); got.Sequence != 3 {
 		t.Errorf("sequence %d, want 3", got.Sequence)
 	}
