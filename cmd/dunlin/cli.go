@@ -29,6 +29,8 @@ type cli struct {
 	Up        upCmd        `cmd:"" help:"Run the node in the foreground." group:"Node"`
 	Status    statusCmd    `cmd:"" help:"Show the node, its models and what is under way." group:"Node"`
 	Peers     peersCmd     `cmd:"" help:"Show who is connected and who is remembered." group:"Node"`
+	Fleet     fleetCmd     `cmd:"" help:"Show every node of the mesh, as far as this one knows." group:"Node"`
+	Top       topCmd       `cmd:"" help:"Show the fleet live." group:"Node"`
 	Publisher publisherCmd `cmd:"" help:"Create and export a publisher's keys." group:"Publish"`
 	Publish   publishCmd   `cmd:"" help:"Sign a release of a model file or folder." group:"Publish"`
 	Trust     trustCmd     `cmd:"" help:"Pin publishers that this node believes." group:"Receive"`

@@ -32,6 +32,7 @@ func TestMain(m *testing.M) {
 //	truncate FILE N cut a file down to N bytes
 //	model FILE BODY HEAD  write a small model; numbers tell its weights
 //	weights FILE SEED STEPS  write weights that were trained so many steps more
+//	known DIR SITE:STATE  wait until the node knows of a node at the site with a model in the state
 //	exits CODE COMMAND...  run a command that must end with this exit code
 func TestStories(t *testing.T) {
 	t.Parallel()
@@ -66,7 +67,7 @@ func TestStories(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"up": up, "down": down, "address": address, "flip": flip, "truncate": truncate,
-			"model": model, "weights": weights, "exits": exits,
+			"model": model, "weights": weights, "exits": exits, "known": known,
 		},
 	})
 }

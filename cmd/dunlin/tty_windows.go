@@ -1,0 +1,4 @@
+package main
+
+// ttyName is the console's input.
+const ttyName = "CONIN$"
