@@ -22,6 +22,13 @@
 //	             differ are found ─► each side asks for what it lacks and pins
 //	learnt     State.Apply says changed ─► OnChange, and the new head is announced
 //	             unless the topic has just brought that very head
+//	check      a while after a change ─► a session with each peer that has not
+//	             told that head, been told it, or taken the update
+//
+// What several members of a site are told by peers outside enters it once, as
+// far as Config.Site knows the members: the head that comes first is learnt
+// from whoever told it, members are told by members, and two that are told at
+// the same moment settle who asks outside.
 //
 // # Promises
 //
