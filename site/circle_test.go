@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
-	"testing"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -17,7 +16,7 @@ import (
 // circle is members of one site without any network: each hears within 10 ms
 // what another one tells. It must be made inside a synctest bubble.
 type circle struct {
-	t     testing.TB
+	t     interface{ Fatal(...any) }
 	lease time.Duration
 	sites []*Site
 	mute  map[int]bool // hangs: neither hears nor does anything
@@ -30,7 +29,7 @@ const testLease = 10 * time.Second
 
 // newCircle returns n members that have known each other for a while, all in
 // contact with the outside if contact is set.
-func newCircle(t testing.TB, n int, contact bool) *circle {
+func newCircle(t interface{ Fatal(...any) }, n int, contact bool) *circle {
 	c := &circle{t: t, lease: testLease, mute: map[int]bool{}, gone: map[int]bool{}, heard: map[[2]int]*state{}, sent: map[int]int{}}
 	for range n {
 		c.add(contact)

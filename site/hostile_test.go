@@ -26,7 +26,7 @@ func newStranger(t *testing.T, label string, subnet int) *stranger {
 	t.Helper()
 	w := newWorld(t, spot{label: label, subnet: subnet}, spot{label: label, subnet: subnet, outside: true})
 	s := &stranger{w: w}
-	opened := make(chan network.Stream, 1)
+	opened := make(chan network.Stream, 64) // the node tries again
 	w.nodes[1].host.SetStreamHandler(ProtocolID, func(stream network.Stream) { opened <- stream })
 	w.connect(0, 1)
 	if h := w.nodes[1].host; h.ID() < w.nodes[0].host.ID() {
