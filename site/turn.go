@@ -147,6 +147,9 @@ func (s *Site) need(e *errand, all []contender, able int, starved bool, now time
 	slices.SortFunc(all, contactBefore)
 	rank := rankOfSelf(all)
 	switch {
+	case !e.listed: // it waits
+		e.needed = false
+		return again
 	case starved, rank == 0 && s.contact:
 		e.needed = true
 		return again

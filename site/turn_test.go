@@ -357,6 +357,9 @@ func TestMoreErrandsThanCanBeTold(t *testing.T) {
 		had := map[int]bool{}
 		for range 10 * patience {
 			c.pass(testLease)
+			if got := len(c.gateways()); got != 2 {
+				t.Fatalf("%d gateways, want 2: there is contact", got)
+			}
 			for i, p := range parties {
 				if len(p.holders()) > 1 {
 					c.pass(200 * time.Millisecond) // they hear of each other
