@@ -61,7 +61,7 @@ func (r Rate) validate() error {
 const (
 	frame       = 1514                   // bytes of a full Ethernet frame as interfaces count it
 	burstTicks  = 250                    // a bucket is refilled this often in a second, at least
-	queueMillis = 250                    // that a full queue delays by
+	queueMillis = 400                    // that a full queue delays by
 	queueFrames = 16                     // that a queue has room for, at least
 	minQueue    = queueFrames * frame    // bytes
 	minBurst    = 2 * frame              // bytes

@@ -21,7 +21,9 @@
 // Each node, each router and the core is a namespace of its own, joined by veth
 // pairs. Both ends of an uplink are shaped by a token bucket (tc-tbf(8)): the
 // router's end is the site's rate up, the core's end its rate down, Ethernet
-// headers included. LANs are not shaped. A multicast stays on its LAN.
+// headers included, behind a queue of 400 ms or 16 frames. LANs are not shaped. A
+// multicast stays on its LAN. TCP over uplinks is cubic's: bbr, where a kernel has
+// it for default, would go on at the speed that it knew before a rate was set.
 //
 // # What is promised
 //

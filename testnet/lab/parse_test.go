@@ -56,12 +56,12 @@ func TestConfigIsChecked(t *testing.T) {
 	}
 }
 
-// A bucket holds a frame, and a queue a quarter of a second or sixteen frames.
+// A bucket holds a frame, and a queue 0.4 s or sixteen frames.
 func TestBucket(t *testing.T) {
 	for rate, want := range map[Rate]string{
 		64 * Kbit:  "tbf rate 64000bit burst 3028 limit 24224",
-		8 * Mbit:   "tbf rate 8000000bit burst 4000 limit 250000",
-		100 * Mbit: "tbf rate 100000000bit burst 50000 limit 3125000",
+		8 * Mbit:   "tbf rate 8000000bit burst 4000 limit 400000",
+		100 * Mbit: "tbf rate 100000000bit burst 50000 limit 5000000",
 	} {
 		if got := rate.bucket(); got != want {
 			t.Errorf("%d bit/s: %q, want %q", rate, got, want)

@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"os"
 	"slices"
+	"strings"
 )
 
 // Names of interfaces, and the plan of addresses.
@@ -86,7 +88,7 @@ func (l *Lab) join(ctx context.Context, n *Node, to int) error {
 	if err := ip(ctx, n.namespace,
 		fmt.Sprintf("addr add %s/24 brd + dev %s", n.address, port),
 		fmt.Sprintf("link set %s up", port),
-		fmt.Sprintf("route add default via %s", subnet(to, 1)),
+		fmt.Sprintf("route add default via %s congctl %s", subnet(to, 1), congestionControl()),
 	); err != nil {
 		return err
 	}
@@ -95,6 +97,17 @@ func (l *Lab) join(ctx context.Context, n *Node, to int) error {
 		return err
 	}
 	return within(n.namespace, func() error { return offloadOff(port) })
+}
+
+// congestionControl is what TCP over uplinks uses: cubic, as most machines do,
+// or what every kernel has. It is set for routes, since a namespace may not
+// choose for itself.
+func congestionControl() string {
+	known, err := os.ReadFile("/proc/sys/net/ipv4/tcp_available_congestion_control")
+	if err == nil && slices.Contains(strings.Fields(string(known)), "cubic") {
+		return "cubic"
+	}
+	return "reno"
 }
 
 // Move unplugs a node, with all that runs there, and plugs it into another

@@ -165,7 +165,7 @@ func (d *dunlin) check(ctx context.Context, w work, data []byte) error {
 	})
 }
 
-func (d *dunlin) use() ([]use, error) {
+func (d *dunlin) use(*bed) ([]use, error) {
 	var out []use
 	for _, n := range append([]*testnet.Node{d.publisher}, d.takers...) {
 		u, err := useOf(n.PID())

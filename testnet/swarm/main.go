@@ -126,6 +126,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 // runCases runs the cases with the systems that were asked for, one at a time.
 // What fails becomes a row with a problem; only the end of ctx stops the run.
 func (s *settings) runCases(ctx context.Context, stderr io.Writer) (*report, error) {
+	s.complain(stderr)
 	rep := &report{}
 	ideals := make(map[string]ideal)
 	for n := 1; n <= s.count; n++ {
@@ -142,7 +143,7 @@ func (s *settings) runCases(ctx context.Context, stderr io.Writer) (*report, err
 				}
 				ideals[w.name] = best
 			}
-			for _, name := range s.chosen(c, stderr) {
+			for _, name := range s.chosen(c) {
 				var line *timeline
 				if s.timeline {
 					line = &timeline{}
@@ -154,7 +155,7 @@ func (s *settings) runCases(ctx context.Context, stderr io.Writer) (*report, err
 				}
 				r.System, r.Run = name, n
 				if err != nil {
-					r.Problem = err.Error()
+					r.Problem, _, _ = strings.Cut(err.Error(), "; its log ends:")
 				}
 				fmt.Fprintln(stderr, "swarm:", r.line())
 				rep.Rows = append(rep.Rows, r)

@@ -52,13 +52,18 @@ func (s *settings) measure(ctx context.Context, c benchCase, w work, best ideal,
 	if err := sys.start(ctx, b, w, old); err != nil {
 		return r, fmt.Errorf("start: %w", err)
 	}
+	if c.kind == nothing { // after an update, so that whatever keeps it going is there
+		if _, err := sys.update(ctx, b, w, updated); err != nil {
+			return r, fmt.Errorf("update before nothing: %w", err)
+		}
+	}
 	if err := b.narrow(ctx); err != nil {
 		return r, err
 	}
 	if err := b.settle(ctx); err != nil {
 		return r, err
 	}
-	used, err := sys.use()
+	used, err := sys.use(b)
 	if err != nil {
 		return r, err
 	}
@@ -73,7 +78,7 @@ func (s *settings) measure(ctx context.Context, c benchCase, w work, best ideal,
 		return r, err
 	}
 	r.Load = load()
-	if r.Use, err = sys.use(); err != nil {
+	if r.Use, err = sys.use(b); err != nil {
 		return r, err
 	}
 	for i := range r.Use {

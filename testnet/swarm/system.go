@@ -7,8 +7,8 @@ import (
 
 // system is a way to bring a file from the publisher to every node.
 //
-// Calls come in this order: start, update, use, stop; update may be left out.
-// stop is always called.
+// Calls come in this order: start, any number of update and use, stop, which is
+// always called.
 type system interface {
 	// start brings everything up, with the old file at every node, and returns
 	// when it is there; old may be nil. Uplinks have no bound.
@@ -18,7 +18,7 @@ type system interface {
 	update(ctx context.Context, b *bed, w work, updated []byte) ([]time.Time, error)
 	// use tells what the processes of each node took so far: CPU and peak of
 	// memory.
-	use() ([]use, error)
+	use(b *bed) ([]use, error)
 	// stop ends every process.
 	stop() error
 }
