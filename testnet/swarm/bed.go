@@ -76,10 +76,12 @@ func (b *bed) narrow(ctx context.Context) error {
 	return nil
 }
 
-// Settling: over at all sites together, uplinks are as good as silent if they
-// carry no more than this in quietFor; after settlePatience they are taken as
-// they are.
+// Settling: a mesh takes a while to find out who of a site keeps contact with the
+// outside; then, over at all sites together, uplinks are as good as silent if
+// they carry no more than this in quietFor; after settlePatience they are taken
+// as they are.
 const (
+	settleFor      = 45 * time.Second
 	quietBytes     = 2000
 	quietFor       = 3 * time.Second
 	settlePatience = 45 * time.Second
@@ -87,6 +89,9 @@ const (
 
 // settle waits until the uplinks are as good as silent.
 func (b *bed) settle(ctx context.Context) error {
+	if err := pause(ctx, settleFor); err != nil {
+		return err
+	}
 	deadline := time.Now().Add(settlePatience)
 	for time.Now().Before(deadline) {
 		before, err := b.Counters()
