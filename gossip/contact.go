@@ -54,7 +54,7 @@ func (g *Gossip) follow(ctx context.Context, events event.Subscription) error {
 					g.meets.left(e.Peer)
 				}
 			case event.EvtPeerConnectednessChanged:
-				if e.Connectedness != network.Connected {
+				if e.Connectedness == network.NotConnected {
 					g.meets.left(e.Peer)
 				}
 			}
@@ -62,9 +62,10 @@ func (g *Gossip) follow(ctx context.Context, events event.Subscription) error {
 	}
 }
 
-// arrived notes that p speaks the sync protocol, if it is connected.
+// arrived notes that p speaks the sync protocol, if it is connected, be it
+// through a relay.
 func (g *Gossip) arrived(p peer.ID) {
-	if h := g.config.Host; h.Network().Connectedness(p) == network.Connected {
+	if h := g.config.Host; h.Network().Connectedness(p) != network.NotConnected {
 		g.meets.arrived(h.ID(), p)
 	}
 }

@@ -111,7 +111,7 @@ func TestPlaceUnderQuotas(t *testing.T) {
 		{planned(t, "acme/a1", 0, 2, 30, false), "acme/a*"}, // no room under the first rule
 		{planned(t, "acme/c", 0, 3, 30, false), ""},
 		{planned(t, "acme/d", 0, 4, 20, false), "acme/*"}, // smaller, and older
-		{planned(t, "zoo/x", 0, 5, 1 << 60, false), "zoo/*"},
+		{planned(t, "zoo/x", 0, 5, 1<<60, false), "zoo/*"},
 		{planned(t, "acme/a1", 1, 6, 20, true), "acme/a*"},
 		{planned(t, "acme/b", 1, 7, 1, true), ""},
 	} {

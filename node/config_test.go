@@ -184,7 +184,7 @@ func TestBootstrapOfOnePeer(t *testing.T) {
 	const id = "12D3KooWGRUeuNdZLhBdBNYEwYsSUXLaDsWLVcBxbPLkgnTkMyVf"
 	n := &Node{config: quietConfig(), log: discard}
 	n.config.Bootstrap = []string{"/ip4/10.0.0.1/tcp/1/p2p/" + id, "/ip4/10.0.0.2/tcp/1/p2p/" + id}
-	f, err := n.newFinder(nil, newWatch(true))
+	f, err := n.newFinder(nil, newWatch(true), newRelays(true))
 	if err != nil || len(f.bootstrap) != 1 || len(f.bootstrap[0].Addrs) != 2 || f.mdnsName != "" {
 		t.Errorf("%+v, %v", f, err)
 	}

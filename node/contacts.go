@@ -26,10 +26,12 @@ const (
 	byeWait         = time.Hour
 	mailBurst       = 8 // messages of a peer at once, and one more each mailPause
 	mailPause       = 10 * time.Second
-	prompt          = time.Second // for what belongs together
+	prompt          = time.Second      // for what belongs together
+	firstTelling    = 10 * time.Second // from the first exchange to the next, and four times that from then on
 )
 
-// telling returns how long peers outside wait at least for news of others.
+// telling returns how long, after the first few times, peers outside wait at
+// least for what has changed.
 func (p Preset) telling() time.Duration {
 	switch p {
 	case WAN:
@@ -69,7 +71,7 @@ type met struct {
 	begins   bool               // this node dialled
 	busy     bool               // an exchange is under way
 	next     time.Time          // no exchange before
-	failures int
+	pause    time.Duration      // after the last exchange
 	mail     ration
 }
 
@@ -172,7 +174,7 @@ func (c *contacts) view() []contact {
 		if len(conns) == 0 {
 			continue
 		}
-		out := contact{id: id, named: named[id], since: conns[0].Stat().Opened}
+		out := contact{id: id, named: named[id] || c.f.relays.uses(id), since: conns[0].Stat().Opened}
 		for _, conn := range conns {
 			out.local = out.local || c.f.site.Local(conn)
 			out.dialled = out.dialled || conn.Stat().Direction == network.DirOutbound
@@ -236,8 +238,12 @@ func (c *contacts) standing(to contact, connected []contact) card {
 }
 
 // news returns whom to tell a peer of, at most maxRecords: gateways of other
-// sites than its own, those outside first. Callers hold mu.
+// sites than its own. Once it was told of some, it hears of more if it needs
+// them. Callers hold mu.
 func (c *contacts) news(p *met, to contact, connected []contact) (list []peer.ID) {
+	if p.greeted && p.card != nil && !p.card.Needy && !to.local {
+		return nil
+	}
 	var near []peer.ID
 	for _, v := range connected {
 		of := c.peers[v.id]
@@ -302,17 +308,15 @@ func (c *contacts) exchange(ctx context.Context, id peer.ID) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if p := c.peers[id]; p != nil {
-		pause := c.f.preset.telling()
+		longest := c.f.preset.telling()
 		if local {
-			pause = LAN.telling()
-		}
-		if p.failures = min(p.failures+1, 6); err == nil {
-			p.failures = 0
+			longest = LAN.telling()
 		}
 		if err != nil {
 			clear(p.told) // it may not have come
 		}
-		p.busy, p.greeted, p.next = false, p.greeted || err == nil, time.Now().Add(pause<<p.failures)
+		p.pause = min(max(4*p.pause, firstTelling), longest)
+		p.busy, p.greeted, p.next = false, p.greeted || err == nil, time.Now().Add(p.pause)
 		signal(c.wake)
 	}
 }

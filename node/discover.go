@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -16,6 +17,8 @@ import (
 	"github.com/libp2p/go-libp2p/core/record"
 	"github.com/libp2p/go-libp2p/p2p/discovery/mdns"
 	"github.com/libp2p/go-libp2p/p2p/host/eventbus"
+	"github.com/multiformats/go-multiaddr"
+	manet "github.com/multiformats/go-multiaddr/net"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -39,6 +42,7 @@ type finder struct {
 	mdnsName  string // empty for no mDNS
 	log       *slog.Logger
 
+	relays    *relays
 	contacts  *contacts
 	connected func() []contact // of contacts; another in tests
 	near      *lane
@@ -87,6 +91,7 @@ func (f *finder) run(ctx context.Context) error {
 	group.Go(func() error { return f.greet(ctx, found) })
 	group.Go(func() error { return f.trim(ctx) })
 	group.Go(func() error { return f.contacts.run(ctx) })
+	group.Go(func() error { return f.keepRelays(ctx) })
 	group.Go(func() error { return f.keepBook(ctx, events.Out()) })
 	err = group.Wait()
 	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
@@ -136,6 +141,10 @@ func (f *finder) keepBook(ctx context.Context, events <-chan any) error {
 			switch e := e.(type) {
 			case event.EvtPeerIdentificationCompleted:
 				f.contacts.identified(e)
+				if !f.site.Local(e.Conn) {
+					f.relays.seen(e.Conn, e.ObservedAddr, ownAddress)
+				}
+				signal(f.relays.wake)
 				m := meetingOf(e.Conn)
 				m.site, m.local, m.seq = shownLabel(e.AgentVersion), f.site.Local(e.Conn), seqOf(e.SignedPeerRecord)
 				f.book.remember(e.Peer, f.host.Peerstore().Addrs(e.Peer), m, time.Now())
@@ -143,6 +152,7 @@ func (f *finder) keepBook(ctx context.Context, events <-chan any) error {
 				if e.Connectedness == network.NotConnected {
 					f.contacts.left(e.Peer)
 					f.wake()
+					signal(f.relays.wake)
 				}
 				f.log.Debug("peer", slog.String("peer", e.Peer.String()), slog.String("is", e.Connectedness.String()))
 			}
@@ -175,6 +185,19 @@ func ownAddresses() string {
 		b.WriteString(a.String() + " ")
 	}
 	return b.String()
+}
+
+// ownAddress says whether an address is one of this machine's.
+func ownAddress(a multiaddr.Multiaddr) bool {
+	ip, err := manet.ToIP(a)
+	if err != nil {
+		return false
+	}
+	addrs, err := net.InterfaceAddrs()
+	return err == nil && slices.ContainsFunc(addrs, func(own net.Addr) bool {
+		n, ok := own.(*net.IPNet)
+		return ok && n.IP.Equal(ip)
+	})
 }
 
 // wake has both lanes look again.
@@ -255,6 +278,11 @@ func (f *finder) redial(ctx context.Context, l *lane) error {
 func (f *finder) dial(ctx context.Context, p peer.AddrInfo) {
 	ctx, cancel := context.WithTimeout(ctx, f.preset.pace().dial)
 	defer cancel()
+	// Whom this node relays for it has as a peer, or does not reach.
+	p.Addrs = slices.DeleteFunc(slices.Clone(p.Addrs), func(a multiaddr.Multiaddr) bool {
+		via, err := a.ValueForProtocol(multiaddr.P_P2P)
+		return relayed(a) && err == nil && via == f.host.ID().String()
+	})
 	if err := f.host.Connect(ctx, p); err != nil {
 		f.book.failed(p.ID)
 		f.log.Debug("peer is out of reach", slog.String("peer", p.ID.String()), slog.Any("error", err))

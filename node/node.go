@@ -203,11 +203,19 @@ func (n *Node) Run(ctx context.Context) (err error) {
 		return err
 	}
 	counter := metrics.NewBandwidthCounter()
-	h, err := newHost(n.config, key, counter)
+	relays := newRelays(!n.config.listensNowhere())
+	h, err := newHost(n.config, key, counter, relays)
 	if err != nil {
 		return err
 	}
 	closers := []io.Closer{h}
+	if !n.config.listensNowhere() {
+		relay, err := serveRelay(h)
+		if err != nil {
+			return errors.Join(err, h.Close())
+		}
+		closers = []io.Closer{relay, h}
+	}
 	defer func() {
 		for _, c := range closers {
 			err = errors.Join(err, c.Close())
@@ -218,7 +226,7 @@ func (n *Node) Run(ctx context.Context) (err error) {
 		return err
 	}
 	net.transfer, err = transfer.New(transfer.Config{
-		Host: h, Store: holder{n.store}, Link: transfer.Link(n.config.Preset), Site: neighbourhood{net.site}, Logger: n.log,
+		Host: anyRoad{h}, Store: holder{n.store}, Link: transfer.Link(n.config.Preset), Site: neighbourhood{net.site}, Logger: n.log,
 		Delta: n.deltaConfig(),
 		OnBadPeer: func(p peer.ID, err error) {
 			n.log.Warn("a peer misbehaved, fetching elsewhere", slog.String("peer", p.String()), slog.Any("error", err))
@@ -228,7 +236,7 @@ func (n *Node) Run(ctx context.Context) (err error) {
 		return err
 	}
 	net.gossip, err = gossip.New(gossip.Config{
-		Host: h, Mesh: n.config.Mesh, Preset: gossip.Preset(n.config.Preset), State: n.trust, Site: net.site, Logger: n.log,
+		Host: anyRoad{h}, Mesh: n.config.Mesh, Preset: gossip.Preset(n.config.Preset), State: n.trust, Site: net.site, Logger: n.log,
 		OnChange: func(trust.Fingerprint) { n.heard() },
 	})
 	if err != nil {
@@ -237,7 +245,7 @@ func (n *Node) Run(ctx context.Context) (err error) {
 	if net.fleet, err = n.newFleet(net, key); err != nil {
 		return err
 	}
-	if net.find, err = n.newFinder(h, net.site); err != nil {
+	if net.find, err = n.newFinder(h, net.site, relays); err != nil {
 		return err
 	}
 	n.net.Store(net)
@@ -261,8 +269,8 @@ func (n *Node) Run(ctx context.Context) (err error) {
 	return err
 }
 
-func (n *Node) newFinder(h host.Host, s premises) (*finder, error) {
-	f := &finder{host: h, book: n.book, site: s, preset: n.config.Preset, label: n.config.Site, log: n.log}
+func (n *Node) newFinder(h host.Host, s premises, r *relays) (*finder, error) {
+	f := &finder{host: h, book: n.book, site: s, relays: r, preset: n.config.Preset, label: n.config.Site, log: n.log}
 	byID := make(map[peer.ID]*peer.AddrInfo)
 	for _, text := range n.config.Bootstrap {
 		info, err := peer.AddrInfoFromString(text)
