@@ -66,7 +66,7 @@ func (s *Site) scan(ctx context.Context) {
 		if !slices.Contains(spoken, ProtocolID) || s.self > p {
 			continue
 		}
-		if at, ok := s.mayBegin(p, now); ok && at.After(now) {
+		if at, ok := s.mayBegin(p); ok && at.After(now) {
 			again = sooner(again, at)
 		} else if ok {
 			begin = append(begin, p)
@@ -124,7 +124,7 @@ func (s *Site) reach(p peer.ID) (local, direct bool) {
 }
 
 // mayBegin says whether a stream with p is to be begun, and when.
-func (s *Site) mayBegin(p peer.ID, now time.Time) (at time.Time, ok bool) {
+func (s *Site) mayBegin(p peer.ID) (at time.Time, ok bool) {
 	where := far
 	for _, c := range s.cfg.Host.Network().ConnsToPeer(p) {
 		where = max(where, s.nearness(c))

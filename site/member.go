@@ -51,7 +51,7 @@ func (s *Site) heard(p peer.ID, said *state, now time.Time) {
 		}
 	}
 	m.stints = stints
-	s.again = sooner(s.again, now.Add(listenInterval))
+	s.again = sooner(s.again, now.Add(max(listenInterval, lookShare*s.looked)))
 	s.poke()
 }
 

@@ -38,6 +38,7 @@ type Site struct {
 	dark           time.Time // since when nobody has contact; zero if somebody has
 	visit          time.Time // when this node looks outside for itself
 
+	looked  time.Duration // how long the last look took
 	again   time.Time     // when to look again; zero for never
 	tellAt  time.Time     // when to tell what has changed; zero for nothing
 	toldAt  time.Time     // when that was last done
@@ -155,6 +156,8 @@ func due(at, now time.Time) bool { return !at.IsZero() && !now.Before(at) }
 // look works out anew whose turn everything is, and plans to tell what has
 // changed of this node. It holds mu.
 func (s *Site) look(now time.Time) {
+	began := time.Now()
+	defer func() { s.looked = time.Since(began) }()
 	s.rotate(now)
 	var again time.Time
 	for _, e := range s.errands {

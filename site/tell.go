@@ -11,6 +11,7 @@ const (
 	coalesce       = 20 * time.Millisecond // changes are gathered for so long
 	tellInterval   = 50 * time.Millisecond // and told so often at most
 	growthInterval = time.Second           // that bytes came is told so often at most
+	lookShare      = 10                    // or this many times as long as looking takes
 	listenInterval = 5 * time.Millisecond  // what others say is gathered for so long
 )
 
