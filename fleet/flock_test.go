@@ -24,6 +24,7 @@ import (
 	"github.com/marcopolo/simnet"
 
 	"github.com/dunlin-mesh/dunlin/internal/raced"
+	"github.com/dunlin-mesh/dunlin/manifest"
 )
 
 func TestMain(m *testing.M) {
@@ -267,6 +268,24 @@ func (s stranger) signed(t testing.TB, epoch, sequence uint64) (*Record, []byte)
 	r := testRecord("elsewhere", "1", 0)
 	r.Peer, r.Epoch, r.Sequence, r.Time = s.peer, epoch, sequence, 1_700_000_000
 	data, err := sign(s.key, testMesh, &r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &r, data
+}
+
+// unsigned returns a record as large as a signed one, of a node that nobody can
+// be: for tests of the table, which leaves signatures to sessions.
+func unsigned(t testing.TB, r Record) (*Record, []byte) {
+	t.Helper()
+	id := append([]byte{0, 36, 8, 1, 18, 32}, make([]byte, 32)...) // an Ed25519 key, as a peer ID
+	_, _ = rand.Read(id[6:])
+	r.Peer, r.Epoch, r.Sequence, r.Time = peer.ID(id), 1, 1, 1_700_000_000
+	block, err := manifest.Encode(&r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := manifest.Marshal(&envelope{Record: block.Data, Signature: make([]byte, 64)}, manifest.MaxBlockBytes)
 	if err != nil {
 		t.Fatal(err)
 	}

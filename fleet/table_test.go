@@ -65,7 +65,7 @@ func TestFloodDisplacesItself(t *testing.T) {
 		}
 		taken := 0
 		for range 3 * MaxRows {
-			r, data := newStranger(t).signed(t, 1, 1)
+			r, data := unsigned(t, testRecord("nowhere", "1", 0))
 			if v, _ := table.put(r, data, 0, flood.peer, false); v == kept {
 				taken++
 			}
@@ -92,16 +92,13 @@ func TestFloodDisplacesItself(t *testing.T) {
 
 // Records as large as they may be fill the table's bytes, not memory.
 func TestBytesAreBounded(t *testing.T) {
-	table := testTable(t)
-	for range 2500 {
-		node := newStranger(t)
-		r := bigRecord()
-		r.Peer, r.Epoch, r.Sequence = node.peer, 1, 1
-		data, err := sign(node.key, testMesh, &r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		table.put(&r, data, 0, node.peer, false)
+	table, largest := testTable(t), 0
+	for range 3000 {
+		big := bigRecord()
+		big.Models = big.Models[:15]
+		r, data := unsigned(t, big)
+		table.put(r, data, 0, r.Peer, false)
+		largest = max(largest, len(data))
 	}
 	if table.bytes > maxTableBytes {
 		t.Errorf("%d bytes, want at most %d", table.bytes, maxTableBytes)
@@ -109,6 +106,9 @@ func TestBytesAreBounded(t *testing.T) {
 	sum := 0
 	for _, r := range table.rows {
 		sum += len(r.data)
+	}
+	if largest < MaxRecordBytes*3/4 || largest > MaxRecordBytes {
+		t.Errorf("records of %d bytes are none as large as they may be", largest)
 	}
 	if sum != table.bytes || sum < maxTableBytes/2 {
 		t.Errorf("%d bytes of records, counted %d", sum, table.bytes)
