@@ -44,7 +44,8 @@ type finder struct {
 
 	relays    *relays
 	contacts  *contacts
-	connected func() []contact // of contacts; another in tests
+	connected func() []contact                     // of contacts; another in tests
+	parts     func(context.Context, peer.ID, bool) // the same
 	near      *lane
 	outside   *lane
 }
@@ -52,7 +53,7 @@ type finder struct {
 // complete makes what the fields before it do not hold.
 func (f *finder) complete() *finder {
 	f.contacts = newContacts(f)
-	f.connected = f.contacts.view
+	f.connected, f.parts = f.contacts.view, f.contacts.part
 	f.near, f.outside = newLane(LAN, false), newLane(f.preset, true)
 	return f
 }

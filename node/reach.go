@@ -33,6 +33,7 @@ const (
 	maxPerSite = 2
 	handover   = 30 * time.Second
 	trimPause  = 10 * time.Second
+	settling   = 10 * time.Second // from the start until the site has chosen its gateways: two contacts outside do
 )
 
 // premises is what this node's site says.
@@ -109,6 +110,7 @@ type lane struct {
 	outside bool
 	pace    pace
 	wake    chan struct{} // buffered
+	settled time.Time     // no more than two contacts outside before
 
 	mu    sync.Mutex // owns the rest
 	waits map[peer.ID]*backoff
@@ -117,7 +119,7 @@ type lane struct {
 }
 
 func newLane(p Preset, outside bool) *lane {
-	l := &lane{outside: outside, pace: p.pace(), wake: make(chan struct{}, 1), waits: make(map[peer.ID]*backoff)}
+	l := &lane{outside: outside, pace: p.pace(), wake: make(chan struct{}, 1), waits: make(map[peer.ID]*backoff), settled: time.Now().Add(settling)}
 	l.dials = l.pace.ration()
 	return l
 }
@@ -162,8 +164,12 @@ func (f *finder) choose(l *lane, now time.Time, gateway bool, connected []contac
 	have := count(connected, l.outside)
 	room, perSite := maxNear-have, make(map[string]int)
 	if l.outside {
-		if room = maxOutside - have; !gateway {
+		switch room = maxOutside - have; {
+		case !gateway:
 			room = 0
+		case now.Before(l.settled):
+			room = needyBelow - have
+			next = earlier(next, l.settled)
 		}
 		for _, c := range connected {
 			if !c.local {
@@ -284,7 +290,7 @@ func (f *finder) trim(ctx context.Context) error {
 		}
 		for _, c := range surplus(time.Now(), gateway, since, f.connected()) {
 			f.log.Debug("leaving a peer outside", slog.String("peer", c.id.String()), slog.Bool("gateway", gateway))
-			f.contacts.part(ctx, c.id, gateway)
+			f.parts(ctx, c.id, gateway)
 		}
 	}
 }

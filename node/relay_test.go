@@ -29,4 +29,3 @@ func TestReleaseThroughRelay(t *testing.T) {
 		t.Errorf("the relay has %+v", m)
 	}
 }
-
