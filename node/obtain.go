@@ -135,6 +135,8 @@ func (n *Node) bring(ctx context.Context, net *online, w want, m *manifest.Manif
 	for slow := false; ; {
 		turn, _ := job.Errand.Turn()
 		outside := !slow && !turn.Isolated
+		n.log.Debug("getting a release", slog.String("model", string(w.Model)), slog.Bool("turn", turn.Outside),
+			slog.Any("sharers", turn.Sharers), slog.Bool("isolated", turn.Isolated), slog.Bool("slow", slow))
 		if outside {
 			inside := job
 			inside.Inside, inside.Lead = true, n.mayComeAsDelta(w, m, job.Files)
@@ -146,6 +148,7 @@ func (n *Node) bring(ctx context.Context, net *online, w want, m *manifest.Manif
 			if !errors.Is(err, transfer.ErrTurn) {
 				return err
 			}
+			n.log.Debug("fetching from outside", slog.String("model", string(w.Model)))
 		}
 		err := n.byDelta(ctx, net, w, m, job, outside)
 		if errors.Is(err, transfer.ErrTurn) {

@@ -429,7 +429,7 @@ func (p *plan) snapshot() Progress {
 	defer p.mu.Unlock()
 	p.progress.Holders = 0
 	for s := range p.sessions {
-		if s.count > 0 {
+		if p.useful(s) {
 			p.progress.Holders++
 		}
 	}

@@ -295,3 +295,24 @@ func TestWhoClaimsAndDoesNotDeliver(t *testing.T) {
 		})
 	}
 }
+
+// TestMembersHoldTheSamePart: members that hold what is held here, too, are no
+// reason to wait for them.
+func TestMembersHoldTheSamePart(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r := makeRelease(t, 45, 2<<20)
+		hosts := simHosts(t, same(link{10 * mbit, 5 * time.Millisecond}, 3)...)
+		v := settle(t, hosts, []int{0, 1, 1}, func(i int, h host.Host, edit func(*Config)) *node {
+			s := newMemStore()
+			r.seed(s, func(n int) bool { return i == 0 || n > 3 })
+			return newNode(t, h, s, edit)
+		})
+		v.sites[2].set(Turn{Sharers: []peer.ID{hosts[1].ID()}})
+		start := time.Now()
+		v.fetch(t, within(t, time.Hour), r)
+		if took := time.Since(start); took > 5*time.Second {
+			t.Errorf("took %s", took)
+		}
+		v.stop()
+	})
+}

@@ -103,7 +103,7 @@ func (p *plan) hopeless(t *Transfer, turn bool, begun time.Time) error {
 		if len(s.expected) > 0 && !s.busy && now.Sub(later(s.completed, s.expected[0].at)) > slowInside {
 			return ErrSlow
 		}
-		if s.count > 0 {
+		if p.useful(s) {
 			return nil
 		}
 	}
@@ -114,6 +114,20 @@ func (p *plan) hopeless(t *Transfer, turn bool, begun time.Time) error {
 		return nil
 	}
 	return ErrTurn
+}
+
+// useful says whether the peer of s holds anything that is missing; the caller
+// holds mu.
+func (p *plan) useful(s *session) bool {
+	for i := range p.slots {
+		if s.count == 0 {
+			return false
+		}
+		if p.slots[i].missing && s.holds(i) {
+			return true
+		}
+	}
+	return false
 }
 
 // heardWithin is how long peers inside may take to say what they hold.
