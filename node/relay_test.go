@@ -1,7 +1,6 @@
 package node
 
 import (
-	"bytes"
 	"testing"
 
 	"github.com/dunlin-mesh/dunlin/node/api"
@@ -17,14 +16,7 @@ func TestReleaseThroughRelay(t *testing.T) {
 		return start(t, newHome(t, func(c *Config) { c.Site, c.Listen, c.Bootstrap = site, []string{"none"}, []string{address} }), nil)
 	}
 	ashore, afloat := hidden("shore"), hidden("ship")
-	root := must[api.PublisherRoot](t, ashore, "publisher/create", api.PublisherRequest{Name: "acme"}).Root
-	must[api.Publisher](t, afloat, "trust", api.TrustRequest{Root: root})
-	must[api.Rules](t, afloat, "follow", api.RulesRequest{Models: []string{"acme/vad"}})
-	content := random(7, 300_000)
-	publish(t, ashore, "acme/vad", "1.0.0", "vad.bin", content)
-	if got := arrive(t, afloat, "acme/vad", "1.0.0"); !bytes.Equal(got, content) {
-		t.Errorf("%d bytes arrived", len(got))
-	}
+	deliver(t, ashore, afloat)
 	for _, m := range must[api.Status](t, relay, "status", nil).Models {
 		t.Errorf("the relay has %+v", m)
 	}
