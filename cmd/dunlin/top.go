@@ -42,7 +42,7 @@ func (c topCmd) Run(e *env) error {
 	if c.Once || e.json || !isTerminal(e.stdin) || !isTerminal(e.stdout) {
 		return e.print(nodes, func(w io.Writer) { printFleet(w, nodes) })
 	}
-	if err := errors.Join(e.close()); err != nil { // a node that is to come up needs the home
+	if err := e.close(); err != nil { // a node that is to come up needs the home
 		return err
 	}
 	e.local = nil
