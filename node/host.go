@@ -21,7 +21,7 @@ import (
 
 // Bounds of what peers may make a node hold.
 const (
-	minConns        = 32
+	minConns        = 96 // over maxNear, maxOutside and some that call
 	maxConns        = 128
 	maxHostMemory   = 48 << 20 // of libp2p's buffers, in sum
 	streamWindow    = 2 << 20  // of yamux: 2 MiB in flight fill 20 Mbit/s at 800 ms

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -215,28 +216,39 @@ func TestLeftAlone(t *testing.T) {
 func TestTrimParts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWatch(true)
-		parted := make(map[peer.ID]time.Time)
+		var mu sync.Mutex
+		parted := make(map[peer.ID]time.Time) // mu
 		connected := []contact{outsider("a", func(c *contact) { c.since = time.Now() }), {id: "member", local: true}}
 		f := &finder{site: w, preset: WAN, log: discard}
 		f.complete()
 		f.connected = func() []contact {
+			mu.Lock()
+			defer mu.Unlock()
 			return slices.DeleteFunc(slices.Clone(connected), func(c contact) bool { return !parted[c.id].IsZero() })
 		}
-		f.parts = func(_ context.Context, id peer.ID, _ bool) { parted[id] = time.Now() }
+		f.parts = func(_ context.Context, id peer.ID, _ bool) {
+			mu.Lock()
+			defer mu.Unlock()
+			parted[id] = time.Now()
+		}
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
 		go func() { ended <- f.trim(ctx) }()
 		time.Sleep(time.Hour)
+		mu.Lock()
 		if len(parted) != 0 {
 			t.Errorf("a gateway parted from %v", parted)
 		}
+		mu.Unlock()
 		start := time.Now()
 		w.set(false)
 		time.Sleep(time.Minute)
+		mu.Lock()
 		at := parted["a"]
 		if wait := at.Sub(start); at.IsZero() || wait < handover || wait > handover+trimPause || len(parted) != 1 {
 			t.Errorf("parted from %v, want after %s", parted, handover)
 		}
+		mu.Unlock()
 		cancel()
 		if err := <-ended; !errors.Is(err, context.Canceled) {
 			t.Error(err)
