@@ -117,6 +117,11 @@ func (n *Node) getRules(context.Context, none, *api.Writer) (api.Rules, error) {
 }
 
 func (n *Node) follow(ctx context.Context, req api.RulesRequest, out *api.Writer) (api.Rules, error) {
+	if req.Priority != nil {
+		if err := n.setPriority(req.Models, *req.Priority); err != nil {
+			return api.Rules{}, err
+		}
+	}
 	if err := n.rules.follow(req.Models); err != nil {
 		return api.Rules{}, err
 	}

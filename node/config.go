@@ -18,6 +18,7 @@ import (
 
 	"github.com/dunlin-mesh/dunlin/gossip"
 	"github.com/dunlin-mesh/dunlin/internal/durable"
+	"github.com/dunlin-mesh/dunlin/links"
 	"github.com/dunlin-mesh/dunlin/manifest"
 	"github.com/dunlin-mesh/dunlin/site"
 	"github.com/dunlin-mesh/dunlin/trust"
@@ -67,6 +68,13 @@ type Config struct {
 	// Bootstrap are multiaddrs ending in /p2p/PEERID of nodes to connect to at
 	// start, and whenever the connection to them is lost.
 	Bootstrap []string `json:"bootstrap,omitempty"`
+	// Links are the links to other sites, as `dunlin link set` writes them: which
+	// connections each takes, how fast, when and how much may pass. Default: one
+	// without bounds, of the class Preset.
+	Links []links.Config `json:"links,omitempty"`
+	// Priority orders models, by name or pattern, -100 to 100, 0 for all others:
+	// while one of a higher priority is fetched over a link, others wait there.
+	Priority map[string]int `json:"priority,omitempty"`
 	// NoMDNS switches discovery on the local network off.
 	NoMDNS bool `json:"no_mdns,omitempty"`
 	// QuotaBytes bounds what releases may occupy on disk; 0 for no bound but
@@ -151,6 +159,9 @@ func (c Config) Validate() error {
 	}
 	if c.GraceDays < 0 || c.GraceDays > 36500 {
 		return fmt.Errorf("grace_days %d is not within 0 and 36500", c.GraceDays)
+	}
+	if err := errors.Join(links.Validate(c.Links), validatePriorities(c.Priority)); err != nil {
+		return err
 	}
 	if c.Metrics != "" {
 		if _, _, err := net.SplitHostPort(c.Metrics); err != nil {

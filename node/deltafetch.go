@@ -34,6 +34,7 @@ const deltaLeast = 64 << 10
 func (n *Node) byDelta(ctx context.Context, net *online, w want, m *manifest.Manifest, job transfer.Job, outside bool) error {
 	files := job.Files
 	n.routes.clear(w.Model)
+	n.paths.askDelta(w.Manifest)
 	if w.purpose == toRepair {
 		return nil
 	}
@@ -70,6 +71,9 @@ func (n *Node) byDelta(ctx context.Context, net *online, w want, m *manifest.Man
 		if none, ok := errors.AsType[*transfer.NoDeltaError](err); ok {
 			n.log.Debug("no delta", slog.String("path", f.Path), slog.Any("error", err))
 			n.goesPlain(w, f, string(none.Reason))
+			if none.Reason != transfer.DeltaMostHere {
+				n.paths.noDelta(w.Manifest, string(none.Reason))
+			}
 			continue
 		}
 		if err != nil {

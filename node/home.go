@@ -23,7 +23,8 @@ const (
 	trustName     = "trust"
 	publisherName = "publishers"
 	runtimeName   = "runtime"
-	fleetName     = "fleet" // what is known of other nodes
+	fleetName     = "fleet"      // what is known of other nodes
+	ledgerName    = "links.json" // what links carried by day and month
 )
 
 // ErrHomeTaken says that a folder is a node's home already.
@@ -81,3 +82,5 @@ func loadKey(dir string) (crypto.PrivKey, error) {
 	}
 	return key, nil
 }
+
+func ledgerPath(dir string) string { return filepath.Join(dir, ledgerName) }

@@ -63,17 +63,19 @@ type Node struct {
 	fleetRows *fleet.Table
 	fleetErr  error
 
-	restoring  chan struct{} // holds a token while somebody brings back what was active
-	restored   bool          // all of it was; owned by whoever has put the token
-	publishing sync.Mutex    // one release is made at a time
-	bundling   sync.Mutex    // one bundle is made or read at a time
-	imports    imports
-	sizes      sizes
-	retries    *retries
-	believes   atomic.Bool   // what publishers say has changed since the last look for revoked releases
-	wake       chan struct{} // buffered: something changed that may be worth a look
-	ask        chan struct{} // buffered: peers may know what this node did not want to know before
-	net        atomic.Pointer[online]
+	restoring   chan struct{} // holds a token while somebody brings back what was active
+	restored    bool          // all of it was; owned by whoever has put the token
+	publishing  sync.Mutex    // one release is made at a time
+	bundling    sync.Mutex    // one bundle is made or read at a time
+	imports     imports
+	sizes       sizes
+	retries     *retries
+	paths       *paths
+	configuring sync.Mutex    // owns config.json
+	believes    atomic.Bool   // what publishers say has changed since the last look for revoked releases
+	wake        chan struct{} // buffered: something changed that may be worth a look
+	ask         chan struct{} // buffered: peers may know what this node did not want to know before
+	net         atomic.Pointer[online]
 }
 
 // online is what exists only while the node runs.
@@ -132,6 +134,9 @@ func Open(o Options) (_ *Node, err error) {
 			err = errors.Join(err, n.trust.Close())
 		}
 	}()
+	if n.paths, err = openPaths(o.Dir, config, n); err != nil {
+		return nil, err
+	}
 	if n.rules, err = loadRules(o.Dir); err != nil {
 		return nil, err
 	}
@@ -186,7 +191,7 @@ func Rebuild(ctx context.Context, dir string, log *slog.Logger, progress func(by
 
 // Close closes the home. Call it once, after Run has returned.
 func (n *Node) Close() error {
-	return errors.Join(n.activator.Close(), n.trust.Close(), n.store.Close())
+	return errors.Join(n.activator.Close(), n.trust.Close(), n.paths.set.Close(), n.store.Close())
 }
 
 // ID returns the node's peer ID.
@@ -226,7 +231,7 @@ func (n *Node) Run(ctx context.Context) (err error) {
 		return err
 	}
 	net.transfer, err = transfer.New(transfer.Config{
-		Host: anyRoad{h}, Store: holder{n.store}, Link: transfer.Link(n.config.Preset), Site: neighbourhood{net.site}, Logger: n.log,
+		Host: anyRoad{h}, Store: holder{n.store}, Link: transfer.Link(n.config.Preset), Site: neighbourhood{net.site}, Logger: n.log, Paths: n.paths,
 		Delta: n.deltaConfig(),
 		OnBadPeer: func(p peer.ID, err error) {
 			n.log.Warn("a peer misbehaved, fetching elsewhere", slog.String("peer", p.String()), slog.Any("error", err))

@@ -31,6 +31,7 @@ func (n *Node) obtain(ctx context.Context, net *online, w want) error {
 			return err
 		}
 	}
+	defer n.paths.begin(w)()
 	errand := net.transfer.Join(w.Manifest)
 	defer errand.Leave()
 	if err := net.transfer.Blocks(ctx, errand, []manifest.CID{w.Manifest}); err != nil {
@@ -77,6 +78,7 @@ func (n *Node) obtain(ctx context.Context, net *online, w want) error {
 // tell shows people where the model stands; a repair of some release is no
 // news about the newest one.
 func (n *Node) tell(w want, e entry) {
+	n.paths.came(w.Manifest, e.done)
 	if w.purpose != toRepair {
 		e.version = w.Version
 		n.board.set(w.Model, e)
@@ -157,7 +159,9 @@ func (n *Node) bring(ctx context.Context, net *online, w want, m *manifest.Manif
 		if err != nil {
 			return err
 		}
-		return net.transfer.Fetch(ctx, job)
+		if err = n.inFull(ctx, net, w, job); !errors.Is(err, errAskAgain) {
+			return err
+		}
 	}
 }
 

@@ -166,6 +166,9 @@ func (n *Node) note(ctx context.Context, o outcome) {
 	switch {
 	case o.err == nil:
 		n.retries.done(w.Manifest)
+		if err := n.paths.allowed.drop(w.Manifest); err != nil {
+			log.Warn("what was allowed is still written down", slog.Any("error", err))
+		}
 		log.Info("release is here", slog.String("to", string(w.purpose)))
 	case errors.Is(o.err, errCarryQuota): // the next look finds it over the quota
 		log.Info("release waits", slog.Any("error", o.err))

@@ -109,6 +109,10 @@ func (n *Node) describeModel(m manifest.Model, held []store.ReleaseState) api.Mo
 	} else if known && len(out.Role) == 0 && out.State == api.StateWaiting {
 		out.State = api.StateKnown
 	}
+	if known {
+		out.Priority = n.paths.priority(m)
+		n.explainWait(&out)
+	}
 	if status, ok := n.activation(m); ok {
 		if why := quarantined(status, latest.Manifest); known && why != nil && out.State != api.StateFetching {
 			out.State, out.Reason = api.StateFailed, why.Error()

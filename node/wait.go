@@ -46,7 +46,7 @@ func (n *Node) wait(ctx context.Context, req api.WaitRequest, out *api.Writer) (
 		case <-changed:
 		case <-ctx.Done():
 			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-				return now, api.Errorf(api.CodeUnreachable, "%s is not here after %s: %s", wanted(req), req.Timeout, explain(now))
+				return now, api.Errorf(n.waitCode(now), "%s is not here after %s: %s", wanted(req), req.Timeout, explain(now))
 			}
 			return now, ctx.Err()
 		}
@@ -106,4 +106,14 @@ func explain(m api.Model) string {
 		return "no peer at hand holds it"
 	}
 	return fmt.Sprintf("%s, %d of %d bytes here, newest version known is %s", m.State, m.HeldBytes, m.TotalBytes, m.Latest.Version)
+}
+
+// waitCode says whether a budget or the operator's word is missing, or a peer.
+func (n *Node) waitCode(now api.Model) api.Code {
+	if now.Latest != nil && now.State == api.StateWaiting {
+		if _, budget := n.waits(now.Latest.Manifest); budget {
+			return api.CodeBudget
+		}
+	}
+	return api.CodeUnreachable
 }

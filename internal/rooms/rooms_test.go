@@ -45,7 +45,7 @@ var mayImport = map[string][]string{
 	"runtime":                 {"internal/durable"},
 	"runtime/onnx":            {"runtime", "runtime/onnx/ortlib"},
 	"node/api":                {"manifest", "runtime"},
-	"node":                    {"node/api", "bundle", "fleet", "gossip", "trust", "transfer", "site", "store", "chunker", "codec", "delta", "manifest", "runtime", "internal/durable"},
+	"node":                    {"node/api", "links", "bundle", "fleet", "gossip", "trust", "transfer", "site", "store", "chunker", "codec", "delta", "manifest", "runtime", "internal/durable"},
 	"cmd/dunlin":              {"node", "node/api", "bundle", "delta", "codec", "chunker", "manifest", "runtime", "runtime/onnx", "store", "internal/durable"},
 	"testnet":                 {"node/api"},
 	"testnet/lab":             {},

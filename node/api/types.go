@@ -84,8 +84,9 @@ type Model struct {
 	Variant    string    `json:"variant,omitempty"`
 	HeldBytes  uint64    `json:"held_bytes"`
 	TotalBytes uint64    `json:"total_bytes"`
-	Stale      bool      `json:"stale,omitempty"` // the publisher's metadata has expired
-	Held       []Release `json:"held,omitempty"`  // every release whose chunks are here
+	Priority   int       `json:"priority,omitempty"` // among what is fetched over a link
+	Stale      bool      `json:"stale,omitempty"`    // the publisher's metadata has expired
+	Held       []Release `json:"held,omitempty"`     // every release whose chunks are here
 	// Routes says how files of the newest release come, where an earlier
 	// release was here when they began to.
 	Routes []Route `json:"routes,omitempty"`
@@ -196,6 +197,9 @@ type PublishResult struct {
 // models to try again.
 type RulesRequest struct {
 	Models []string `json:"models"`
+	// Priority, with models to follow, is theirs among what is fetched over a
+	// link, -100 to 100; nil leaves it as it is.
+	Priority *int `json:"priority,omitempty"`
 }
 
 // CarryRequest carries models that match patterns, or changes the limits of
