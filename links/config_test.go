@@ -76,18 +76,18 @@ func longList(n int) string { return strings.TrimSuffix(strings.Repeat("a,", n),
 func TestValidate(t *testing.T) {
 	sat := Config{Name: "sat", Local: []string{"wwan0"}}
 	for says, list := range map[string][]Config{
-		"lower-case letters":    {{Name: "Sat", Local: []string{"x"}}},
-		"two of this name":      {sat, sat},
-		"at most 16":            make([]Config, 17),
-		"no other link does":    {{Name: Default, Local: []string{"x"}}},
-		"which connections":     {{Name: "lte"}},
-		"at most 32":            {{Name: Default, Schedule: make(Schedule, 33)}},
-		"1 to 32":               {{Name: strings.Repeat("a", 33), Local: []string{"x"}}},
-		"an interface or an":    {{Name: "a", Local: []string{""}}},
-		"without bits behind":   {{Name: "a", Match: make([]netip.Prefix, 1)}},
-		"full_limit of -1":      {{Name: Default, FullLimit: -1}},
-		"month -5: want at":    {{Name: Default, Month: -5}},
-		"down -1: want 300b": {{Name: Default, Down: -1}},
+		"lower-case letters":  {{Name: "Sat", Local: []string{"x"}}},
+		"two of this name":    {sat, sat},
+		"at most 16":          make([]Config, 17),
+		"no other link does":  {{Name: Default, Local: []string{"x"}}},
+		"which connections":   {{Name: "lte"}},
+		"at most 32":          {{Name: Default, Schedule: make(Schedule, 33)}},
+		"1 to 32":             {{Name: strings.Repeat("a", 33), Local: []string{"x"}}},
+		"an interface or an":  {{Name: "a", Local: []string{""}}},
+		"without bits behind": {{Name: "a", Match: make([]netip.Prefix, 1)}},
+		"full_limit of -1":    {{Name: Default, FullLimit: -1}},
+		"month -5: want at":   {{Name: Default, Month: -5}},
+		"down -1: want 300b":  {{Name: Default, Down: -1}},
 	} {
 		if err := Validate(list); !errors.Is(err, ErrConfig) || !strings.Contains(err.Error(), says) {
 			t.Errorf("%v; want %q", err, says)

@@ -109,6 +109,9 @@ func isDefault(c Config) int {
 	return 0
 }
 
+// Now returns the time by the clock of schedules and budgets.
+func (s *Set) Now() time.Time { return s.now() }
+
 // All returns the links in the order of the configuration, the default one last.
 func (s *Set) All() []*Link {
 	s.mu.Lock()

@@ -48,6 +48,7 @@ func (n *Node) Handler() http.Handler {
 	post(mux, n, "link/set", n.setLink)
 	post(mux, n, "link/rm", n.removeLink)
 	post(mux, n, "allow", n.allow)
+	post(mux, n, "plan", n.plan)
 	post(mux, n, "wait", n.wait)
 	post(mux, n, "path", n.path)
 	post(mux, n, "signature", n.signature)

@@ -46,3 +46,55 @@ type Allowance struct {
 	Version  string         `json:"version"`
 	Manifest manifest.CID   `json:"manifest"`
 }
+
+// Plan is what it would cost to bring a release here, and when that could be.
+type Plan struct {
+	Model    manifest.Model `json:"model"`
+	Version  string         `json:"version"`
+	Sequence uint64         `json:"sequence"`
+	Manifest manifest.CID   `json:"manifest"`
+	// Here says that nothing is missing.
+	Here bool `json:"here"`
+	// Known says that the manifest is here, so that sizes are known.
+	Known bool       `json:"known"`
+	Files []PlanFile `json:"files"`
+	// LeastBytes and MostBytes bound what comes on streams: the manifest,
+	// layouts and digests where they are missing, deltas, chunks. Of chunks in
+	// full the least is taken as half of them.
+	LeastBytes uint64 `json:"least_bytes"`
+	MostBytes  uint64 `json:"most_bytes"`
+	// FullBytes is what of it comes in full at most.
+	FullBytes uint64 `json:"full_bytes"`
+	// Link is where it would come over; "lan" inside of the site, empty if no
+	// peer is at hand.
+	Link    string `json:"link,omitempty"`
+	Class   string `json:"class,omitempty"`
+	Metered bool   `json:"metered"`
+	// BitsPerSecond is the rate of the link: "configured", "measured", or, by
+	// its class, "assumed".
+	BitsPerSecond int64  `json:"bits_per_second,omitempty"`
+	Rate          string `json:"rate,omitempty"`
+	// LeastSeconds and MostSeconds are how long the bytes take at that rate,
+	// headers included.
+	LeastSeconds float64  `json:"least_seconds"`
+	MostSeconds  float64  `json:"most_seconds"`
+	Budgets      []Budget `json:"budgets"` // of the link: day and month, where limited
+	// Begins and Ends say when that would be within schedule and budgets, for
+	// MostBytes; zero if it waits for something of which no time is known.
+	Begins time.Time `json:"begins,omitzero"`
+	Ends   time.Time `json:"ends,omitzero"`
+	// Waits says what it waits for now; empty if nothing.
+	Waits []string `json:"waits"`
+}
+
+// PlanFile is one file that is not here whole.
+type PlanFile struct {
+	Path         string `json:"path"`
+	Bytes        uint64 `json:"bytes"`
+	MissingBytes uint64 `json:"missing_bytes"`
+	By           string `json:"by"`                    // ByDelta or ByChunks
+	Basis        string `json:"basis,omitempty"`       // version that the delta is made against
+	DeltaBytes   uint64 `json:"delta_bytes,omitempty"` // exact; 0 while nobody knows
+	Reason       string `json:"reason,omitempty"`      // why not by a delta
+	Peers        int    `json:"peers"`                 // asked now that have something of it
+}
