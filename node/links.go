@@ -49,13 +49,13 @@ func newPaths(set *links.Set, allowed *allowances, priorities map[string]int) *p
 
 // Path implements transfer.Paths.
 func (p *paths) Path(c network.Conn) transfer.Path {
-	link, named := p.set.Find(ipOf(c.LocalMultiaddr()), ipOf(c.RemoteMultiaddr()))
+	link, named := p.set.Find(addressOf(c.LocalMultiaddr()), addressOf(c.RemoteMultiaddr()))
 	config := link.Config()
 	return transfer.Path{Link: transfer.Link(config.Class), Metered: config.Metered, Named: named, Meter: meter{p, link}}
 }
 
-// ipOf returns the address in a multiaddr; the zero one if it has none.
-func ipOf(m multiaddr.Multiaddr) netip.Addr {
+// addressOf returns the address in a multiaddr; the zero one if it has none.
+func addressOf(m multiaddr.Multiaddr) netip.Addr {
 	ip, err := manet.ToIP(m)
 	if err != nil {
 		return netip.Addr{}
