@@ -40,6 +40,9 @@ type cli struct {
 	Retry     retryCmd     `cmd:"" help:"Try again what failed for good." group:"Receive"`
 	Ls        lsCmd        `cmd:"" help:"List models." group:"Receive"`
 	Bundle    bundleCmd    `cmd:"" help:"Take releases along in a file, and bring them in." group:"Receive"`
+	Plan      planCmd      `cmd:"" help:"Show what a release would cost, over which link, and what it waits for." group:"Links"`
+	Allow     allowCmd     `cmd:"" help:"Let a release come in full over metered links." group:"Links"`
+	Link      linkCmd      `cmd:"" help:"Show and set links: rates, schedules, budgets." group:"Links"`
 	Wait      waitCmd      `cmd:"" help:"Wait until a release is here, verified and active." group:"Receive"`
 	Path      pathCmd      `cmd:"" help:"Show where a release's files lie." group:"Use"`
 	Infer     inferCmd     `cmd:"" help:"Run a model's active release." group:"Use"`

@@ -9,7 +9,8 @@ import (
 )
 
 type followCmd struct {
-	Models []string `arg:"" help:"Models, publisher/name."`
+	Models   []string `arg:"" help:"Models, publisher/name."`
+	Priority *int     `help:"While a model of higher priority is fetched over a link, others wait there; -100 to 100, 0 at first." placeholder:"N"`
 }
 
 // Help is the second part of `dunlin follow --help`.
@@ -20,12 +21,15 @@ newer one is heard of.
 Examples:
   dunlin follow acme/vad
   dunlin follow acme/vad acme/ocr
+  dunlin follow acme/alarm --priority 10
 
 Exit codes: 0 done, 2 wrong usage.`
 }
 
 // Run adds models.
-func (c followCmd) Run(e *env) error { return changeRules(e, "follow", api.RulesRequest{Models: c.Models}) }
+func (c followCmd) Run(e *env) error {
+	return changeRules(e, "follow", api.RulesRequest{Models: c.Models, Priority: c.Priority})
+}
 
 type unfollowCmd struct {
 	Models []string `arg:"" help:"Models or patterns as they were given."`
@@ -43,7 +47,9 @@ Exit codes: 0 done, 2 not followed or carried.`
 }
 
 // Run drops rules.
-func (c unfollowCmd) Run(e *env) error { return changeRules(e, "unfollow", api.RulesRequest{Models: c.Models}) }
+func (c unfollowCmd) Run(e *env) error {
+	return changeRules(e, "unfollow", api.RulesRequest{Models: c.Models})
+}
 
 func changeRules(e *env, call string, req any) error {
 	var r api.Rules
