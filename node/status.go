@@ -32,6 +32,7 @@ func (n *Node) status(ctx context.Context, _ none, out *api.Writer) (api.Status,
 			BytesIn: totals.TotalIn, BytesOut: totals.TotalOut,
 			TransferIn: int64(transfers.BytesReceived), TransferOut: int64(transfers.BytesSent),
 			DeltaIn: int64(transfers.Deltas.BytesReceived), DeltaOut: int64(transfers.Deltas.BytesSent),
+			Duplicates: int64(transfers.DuplicateBytes),
 		}
 	}
 	usage, err := n.store.Usage()

@@ -46,6 +46,8 @@ type Network struct {
 	// Delta is the share of deltas, which is part of the former.
 	DeltaIn  int64 `json:"delta_in"`
 	DeltaOut int64 `json:"delta_out"`
+	// Duplicates is what of TransferIn was for chunks that were here already.
+	Duplicates int64 `json:"duplicates"`
 }
 
 // Disk is what the store occupies.

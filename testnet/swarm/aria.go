@@ -42,9 +42,9 @@ func (a *aria) start(_ context.Context, b *bed, _ work, old []byte) (err error) 
 	return nil
 }
 
-func (a *aria) update(ctx context.Context, b *bed, _ work, updated []byte) ([]time.Time, error) {
+func (a *aria) update(ctx context.Context, b *bed, _ work, updated []byte, arrived func(int)) error {
 	if err := os.WriteFile(filepath.Join(b.publisher.dir, modelName), updated, 0o600); err != nil {
-		return nil, err
+		return err
 	}
 	a.version++
 	url := fmt.Sprintf("http://%s:%s", b.publisher.Address(), trackerPort)
@@ -55,9 +55,8 @@ func (a *aria) update(ctx context.Context, b *bed, _ work, updated []byte) ([]ti
 		"--enable-dht=false", "--enable-peer-exchange=true", "--bt-enable-lpd=true", "--console-log-level=warn", "--summary-interval=0",
 	}
 	if _, err := a.launch(b.publisher, nil, "aria2c", append(args, url+path)...); err != nil {
-		return nil, err
+		return err
 	}
-	done := make([]time.Time, len(b.takers))
 	if err := each(ctx, len(b.takers), len(b.takers), func(ctx context.Context, i int) error {
 		p := b.takers[i]
 		mark := filepath.Join(p.dir, "done")
@@ -70,7 +69,7 @@ func (a *aria) update(ctx context.Context, b *bed, _ work, updated []byte) ([]ti
 		}
 		for {
 			if _, err := os.Stat(mark); err == nil {
-				done[i] = time.Now()
+				arrived(i)
 				return nil
 			}
 			select {
@@ -82,9 +81,9 @@ func (a *aria) update(ctx context.Context, b *bed, _ work, updated []byte) ([]ti
 			}
 		}
 	}); err != nil {
-		return nil, err
+		return err
 	}
-	return done, sameEverywhere(b, updated)
+	return sameEverywhere(b, updated)
 }
 
 func (a *aria) use(b *bed) ([]use, error) { return a.processes.use(b) }

@@ -28,27 +28,31 @@ type place struct {
 	*lab.Node
 	name string
 	dir  string
+	home int // the site where it is first
 }
 
-// newBed makes a publisher and sites × nodes others. Uplinks have no bound yet,
-// so that preparations take no time: see narrow.
-func newBed(ctx context.Context, sites, nodes int, rate lab.Rate) (b *bed, err error) {
+// newBed makes a publisher and the sites of a case. Uplinks have no bound yet, so
+// that preparations take no time: see narrow.
+func newBed(ctx context.Context, c benchCase) (b *bed, err error) {
 	dir, err := os.MkdirTemp("", "sw-")
 	if err != nil {
 		return nil, err
 	}
 	config := lab.Config{Sites: []lab.Site{{Nodes: 1}}}
-	for range sites {
-		config.Sites = append(config.Sites, lab.Site{Nodes: nodes})
+	for range c.sites {
+		config.Sites = append(config.Sites, lab.Site{Nodes: c.nodes})
+	}
+	if c.kind == theCourier {
+		config.Sites[courierSite].Nodes++ // comes last of its site
 	}
 	l, err := lab.New(ctx, config)
 	if err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
-	b = &bed{Lab: l, dir: dir, rate: rate}
+	b = &bed{Lab: l, dir: dir, rate: c.rate}
 	for site := range l.Sites() {
 		for i, n := range l.Nodes(site) {
-			p := place{Node: n, name: fmt.Sprintf("s%dn%d", site, i)}
+			p := place{Node: n, name: fmt.Sprintf("s%dn%d", site, i), home: site}
 			p.dir = filepath.Join(dir, p.name)
 			if err := os.Mkdir(p.dir, 0o700); err != nil {
 				return nil, errors.Join(err, b.Close())
@@ -76,12 +80,10 @@ func (b *bed) narrow(ctx context.Context) error {
 	return nil
 }
 
-// Settling: a mesh takes a while to find out who of a site keeps contact with the
-// outside; then, over at all sites together, uplinks are as good as silent if
-// they carry no more than this in quietFor; after settlePatience they are taken
-// as they are.
+// Settling: over at all sites together, uplinks are as good as silent if they
+// carry no more than this in quietFor; after settlePatience they are taken as
+// they are.
 const (
-	settleFor      = 45 * time.Second
 	quietBytes     = 2000
 	quietFor       = 3 * time.Second
 	settlePatience = 45 * time.Second
@@ -89,9 +91,6 @@ const (
 
 // settle waits until the uplinks are as good as silent.
 func (b *bed) settle(ctx context.Context) error {
-	if err := pause(ctx, settleFor); err != nil {
-		return err
-	}
 	deadline := time.Now().Add(settlePatience)
 	for time.Now().Before(deadline) {
 		before, err := b.Counters()

@@ -14,6 +14,7 @@ type benchCase struct {
 	kind         kind
 	tools        bool // also for the other systems
 	target       target
+	baseline     string // name of the case without faults
 }
 
 // kind says what is done with a case.
@@ -21,7 +22,7 @@ type kind int
 
 const (
 	oneUpdate  kind = iota
-	nothing         // and how much crosses the uplinks all the same
+	nothing         // happens; counted is what crosses the uplinks all the same
 	darkSite        // an update while the last site is dark
 	theCourier      // an update for a last site that only a courier reaches
 )
@@ -30,7 +31,8 @@ const (
 type target struct {
 	Bytes float64 `json:"bytes,omitempty"`
 	Time  float64 `json:"time,omitempty"`
-	Idle  float64 `json:"idle,omitempty"` // bytes per node and minute
+	Idle  float64 `json:"idle,omitempty"`  // bytes per node and minute
+	Fault float64 `json:"fault,omitempty"` // of time and bytes, to the same without faults
 }
 
 var cases = []benchCase{
@@ -42,4 +44,6 @@ var cases = []benchCase{
 	{name: "wide-tail", tools: true, what: "4 sites × 5 nodes, last 5 % changed", work: "tail", sites: 4, nodes: 5, rate: lab.Mbit, preset: "wan", target: target{Bytes: 1.05, Time: 1.8}},
 	{name: "crowd", what: "30 nodes at one site, cold copy", work: "cold", sites: 1, nodes: 30, rate: lab.Mbit, preset: "wan", target: target{Bytes: 0.97, Time: 1.25}},
 	{name: "narrow", what: "4 sites × 5 nodes at 64 kbit/s, 2 MB", work: "fifth", sites: 4, nodes: 5, rate: 64 * lab.Kbit, preset: "narrow"},
+	{name: "dark", what: "the same, one site dark at first", work: "fifth", sites: 4, nodes: 5, rate: 64 * lab.Kbit, preset: "narrow", kind: darkSite, baseline: "narrow", target: target{Fault: 1.1}},
+	{name: "courier", what: "the same, one site that only a courier reaches", work: "fifth", sites: 4, nodes: 5, rate: 64 * lab.Kbit, preset: "narrow", kind: theCourier, baseline: "narrow", target: target{Fault: 1.1}},
 }

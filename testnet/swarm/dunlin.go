@@ -32,8 +32,9 @@ type dunlin struct {
 
 const (
 	port            = "4617"
-	parallelCalls   = 4 // of commands that prepare nodes
-	transferTimeout = time.Hour
+	parallelCalls   = 4              // of commands that prepare nodes
+	transferTimeout = 24 * time.Hour // the bench's own is shorter
+	statusPatience  = 30 * time.Second
 )
 
 func (d *dunlin) start(ctx context.Context, b *bed, w work, old []byte) (err error) {
@@ -81,8 +82,7 @@ func (d *dunlin) start(ctx context.Context, b *bed, w work, old []byte) (err err
 	}); err != nil || old == nil {
 		return err
 	}
-	_, err = d.publish(ctx, b, w, old)
-	return err
+	return d.update(ctx, b, w, old, func(int) {})
 }
 
 // add makes the home of a node.
@@ -90,25 +90,22 @@ func (d *dunlin) add(ctx context.Context, p place, args ...string) (*testnet.Nod
 	return d.fleet.AddAt(ctx, filepath.Join(p.name, "h"), p.Exec(), append([]string{"--no-runtime", "--preset", d.preset}, args...)...)
 }
 
-func (d *dunlin) update(ctx context.Context, b *bed, w work, updated []byte) ([]time.Time, error) {
-	return d.publish(ctx, b, w, updated)
-}
-
-// publish publishes the next version and waits for it at every node.
-func (d *dunlin) publish(ctx context.Context, b *bed, w work, data []byte) ([]time.Time, error) {
+// update publishes the next version and waits for it at every node.
+func (d *dunlin) update(ctx context.Context, b *bed, w work, data []byte, arrived func(int)) error {
 	path := filepath.Join(b.publisher.dir, "weights.safetensors")
 	if err := os.WriteFile(path, w.safetensors(data), 0o600); err != nil {
-		return nil, err
+		return err
 	}
 	d.version++
 	version := fmt.Sprint(d.version)
 	d.line.begin()
-	done := make([]time.Time, len(d.takers))
 	group, running := errgroup.WithContext(ctx)
 	for i, n := range d.takers {
 		group.Go(func() error {
 			err := d.wait(running, n, b.takers[i].name, version)
-			done[i] = time.Now()
+			if err == nil {
+				arrived(i)
+			}
 			return err
 		})
 	}
@@ -118,9 +115,9 @@ func (d *dunlin) publish(ctx context.Context, b *bed, w work, data []byte) ([]ti
 		return err
 	})
 	if err := group.Wait(); err != nil {
-		return done, err
+		return err
 	}
-	return done, d.check(ctx, w, data)
+	return d.check(ctx, w, data)
 }
 
 // wait is `dunlin wait`, by the same call, and notes what it tells on the way.
@@ -172,7 +169,13 @@ func (d *dunlin) use(*bed) ([]use, error) {
 		if err != nil {
 			return nil, err
 		}
-		u.Name = filepath.Dir(n.Name)
+		ctx, cancel := context.WithTimeout(context.Background(), statusPatience)
+		status, err := n.Status(ctx)
+		cancel()
+		if err != nil {
+			return nil, err
+		}
+		u.Name, u.Came, u.Duplicates = filepath.Dir(n.Name), status.Network.TransferIn, status.Network.Duplicates
 		out = append(out, u)
 	}
 	return out, nil

@@ -59,6 +59,9 @@ type settings struct {
 	count     int
 	idle      time.Duration
 	timeout   time.Duration // of one update
+	dark      time.Duration // that a site is without contact
+	settle    time.Duration // that dunlin gets to agree on gateways
+	size      int           // of models, in bytes
 }
 
 func parse(args []string, stderr io.Writer) (settings, error) {
@@ -73,7 +76,10 @@ func parse(args []string, stderr io.Writer) (settings, error) {
 	flags.BoolVar(&s.timeline, "timeline", false, "say what happened when, on standard error")
 	flags.IntVar(&s.count, "count", 1, "run everything this `often`")
 	flags.DurationVar(&s.idle, "idle", 4*time.Minute, "how long nothing happens")
-	flags.DurationVar(&s.timeout, "timeout", 30*time.Minute, "for one update to reach every node")
+	flags.DurationVar(&s.dark, "dark", 10*time.Minute, "how long a site is without contact in the case dark; the full work is 1h")
+	flags.DurationVar(&s.settle, "settle", 45*time.Second, "how long a mesh of dunlin gets to agree on gateways before anything is measured")
+	flags.IntVar(&s.size, "size", fullSize, "length of models in `bytes`; ideals known from earlier are of the default")
+	flags.DurationVar(&s.timeout, "timeout", 30*time.Minute, "for one update to reach every node, the time without contact apart")
 	if err := flags.Parse(args); err != nil {
 		return s, errors.Join(err, errUsage)
 	}
@@ -97,8 +103,8 @@ func parse(args []string, stderr io.Writer) (settings, error) {
 			}
 		}
 	}
-	if s.count < 1 || s.idle < time.Second {
-		return usage(errors.New("-count is 1 or more, -idle a second or more"))
+	if s.count < 1 || s.idle < time.Second || s.dark < 0 || s.settle < 0 || s.size < 1000 {
+		return usage(errors.New("-count is 1 or more, -idle a second or more, -size 1000 or more, and no time is negative"))
 	}
 	if s.dunlin, err = filepath.Abs(s.dunlin); err != nil {
 		return usage(err)
@@ -175,6 +181,6 @@ func (s *settings) idealFor(ctx context.Context, w work) (best ideal, err error)
 		return best, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	old, updated := w.build(fullSize)
+	old, updated := w.build(s.size)
 	return idealOf(ctx, w, old, updated, dir)
 }

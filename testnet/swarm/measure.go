@@ -18,8 +18,10 @@ type row struct {
 	Ideal  ideal  `json:"ideal"`
 	Target target `json:"target,omitzero"`
 
+	Baseline string `json:"baseline,omitempty"` // the case of the same without faults
+
 	// Of an update.
-	Seconds    float64   `json:"seconds,omitempty"`      // until every node held it, verified
+	Seconds    float64   `json:"seconds,omitempty"`      // until every node held it, verified, of a fault: once contact returned
 	NodeSecond []float64 `json:"node_seconds,omitempty"` // each
 	TimeRatio  float64   `json:"time_ratio,omitempty"`   // to the ideal at line rate
 	SiteIn     []uint64  `json:"site_in,omitempty"`      // WAN bytes, the publisher's site first
@@ -42,23 +44,28 @@ const trailing = time.Second
 
 // measure runs one case with one system.
 func (s *settings) measure(ctx context.Context, c benchCase, w work, best ideal, sys system, line *timeline, stderr io.Writer) (r row, err error) {
-	r = row{Case: c.name, Ideal: best, Target: c.target}
-	b, err := newBed(ctx, c.sites, c.nodes, c.rate)
+	r = row{Case: c.name, Ideal: best, Target: c.target, Baseline: c.baseline}
+	b, err := newBed(ctx, c)
 	if err != nil {
 		return r, err
 	}
 	defer func() { err = errors.Join(err, sys.stop(), b.Close()) }()
-	old, updated := w.build(fullSize)
+	old, updated := w.build(s.size)
 	if err := sys.start(ctx, b, w, old); err != nil {
 		return r, fmt.Errorf("start: %w", err)
 	}
 	if c.kind == nothing { // after an update, so that whatever keeps it going is there
-		if _, err := sys.update(ctx, b, w, updated); err != nil {
+		if err := sys.update(ctx, b, w, updated, func(int) {}); err != nil {
 			return r, fmt.Errorf("update before nothing: %w", err)
 		}
 	}
 	if err := b.narrow(ctx); err != nil {
 		return r, err
+	}
+	if name, ok := sys.(*dunlin); ok && name != nil {
+		if err := pause(ctx, s.settle); err != nil { // until sites have agreed on their gateways
+			return r, err
+		}
 	}
 	if err := b.settle(ctx); err != nil {
 		return r, err
@@ -68,28 +75,50 @@ func (s *settings) measure(ctx context.Context, c benchCase, w work, best ideal,
 		return r, err
 	}
 	if c.kind == nothing {
-		err = r.idle(ctx, b, s.idle)
+		if err = r.idle(ctx, b, s.idle); err == nil {
+			r.Use, err = sys.use(b)
+		}
+		if err == nil { // whoever is silent has to be there all the same
+			err = s.wake(ctx, b, w, old, sys)
+		}
 	} else {
-		limited, cancel := context.WithTimeout(ctx, s.timeout)
-		err = errors.Join(r.update(limited, b, w, updated, sys, line), line.tell(stderr, b))
+		limited, cancel := context.WithTimeout(ctx, s.timeout+s.dark)
+		err = errors.Join(r.update(limited, b, c, s.dark, func(ctx context.Context, arrived func(int)) error {
+			return sys.update(ctx, b, w, updated, arrived)
+		}, line), line.tell(stderr, b))
 		cancel()
 	}
 	if err != nil {
 		return r, err
 	}
 	r.Load = load()
-	if r.Use, err = sys.use(b); err != nil {
-		return r, err
+	if c.kind != nothing {
+		if r.Use, err = sys.use(b); err != nil {
+			return r, err
+		}
 	}
 	for i := range r.Use {
 		if i < len(used) {
 			r.Use[i].CPU -= used[i].CPU
+			r.Use[i].Came -= used[i].Came
+			r.Use[i].Duplicates -= used[i].Duplicates
 		}
 	}
 	return r, nil
 }
 
-func (r *row) update(ctx context.Context, b *bed, w work, updated []byte, sys system, line *timeline) error {
+// wake checks that after nothing an update reaches every node.
+func (s *settings) wake(ctx context.Context, b *bed, w work, data []byte, sys system) error {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	if err := sys.update(ctx, b, w, data, func(int) {}); err != nil {
+		return fmt.Errorf("update after nothing: %w", err)
+	}
+	return nil
+}
+
+// update measures one update, with what goes wrong in the case meanwhile.
+func (r *row) update(ctx context.Context, b *bed, c benchCase, dark time.Duration, update func(context.Context, func(int)) error, line *timeline) error {
 	watch, stop := context.WithCancel(ctx)
 	type series struct {
 		at  []time.Time
@@ -109,8 +138,11 @@ func (r *row) update(ctx context.Context, b *bed, w work, updated []byte, sys sy
 	if err != nil {
 		return err
 	}
-	start := time.Now()
-	done, err := sys.update(ctx, b, w, updated)
+	f := newFault(b, c, dark)
+	if err := f.begin(ctx); err != nil {
+		return err
+	}
+	err = f.during(ctx, update)
 	if err != nil {
 		return fmt.Errorf("update: %w", err)
 	}
@@ -121,9 +153,10 @@ func (r *row) update(ctx context.Context, b *bed, w work, updated []byte, sys sy
 	if err != nil {
 		return err
 	}
-	for _, at := range done {
-		r.NodeSecond = append(r.NodeSecond, at.Sub(start).Seconds())
-		r.Seconds = max(r.Seconds, at.Sub(start).Seconds())
+	for i := range b.takers {
+		seconds := f.took(i).Seconds()
+		r.NodeSecond = append(r.NodeSecond, seconds)
+		r.Seconds = max(r.Seconds, seconds)
 	}
 	var sum uint64
 	for site := range after {

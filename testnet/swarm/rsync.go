@@ -37,7 +37,7 @@ func (r *rsync) start(ctx context.Context, b *bed, _ work, old []byte) error {
 	}
 	for _, p := range servers {
 		config := filepath.Join(p.dir, "rsyncd.conf")
-		text := fmt.Sprintf("use chroot = no\nuid = 0\ngid = 0\n[m]\npath = %s\nread only = yes\n", p.dir)
+		text := fmt.Sprintf("use chroot = no\nreverse lookup = no\nuid = 0\ngid = 0\n[m]\npath = %s\nread only = yes\n", p.dir)
 		if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 			return err
 		}
@@ -51,11 +51,10 @@ func (r *rsync) start(ctx context.Context, b *bed, _ work, old []byte) error {
 // isGateway says whether a taker is the first of its site.
 func isGateway(b *bed, i int) bool { return i == 0 || b.takers[i-1].Site() != b.takers[i].Site() }
 
-func (r *rsync) update(ctx context.Context, b *bed, _ work, updated []byte) ([]time.Time, error) {
+func (r *rsync) update(ctx context.Context, b *bed, _ work, updated []byte, arrived func(int)) error {
 	if err := os.WriteFile(filepath.Join(b.publisher.dir, modelName), updated, 0o600); err != nil {
-		return nil, err
+		return err
 	}
-	done := make([]time.Time, len(b.takers))
 	from := make([]place, len(b.takers))
 	ready := make([]chan struct{}, len(b.takers)) // closed when the node may be pulled from
 	gateway := 0
@@ -84,14 +83,17 @@ func (r *rsync) update(ctx context.Context, b *bed, _ work, updated []byte) ([]t
 		}
 		source := fmt.Sprintf("rsync://%s:%s/m/%s", from[i].Address(), rsyncPort, modelName)
 		u, err := once(ctx, p, "rsync", "-z", "--ignore-times", source, modelName)
-		done[i] = time.Now()
+		if err != nil {
+			return err
+		}
+		arrived(i)
 		close(ready[i])
 		r.spend(p, u)
-		return err
+		return nil
 	}); err != nil {
-		return nil, err
+		return err
 	}
-	return done, sameEverywhere(b, updated)
+	return sameEverywhere(b, updated)
 }
 
 func (r *rsync) use(b *bed) ([]use, error) { return r.processes.use(b) }

@@ -27,7 +27,8 @@ const (
 	syncthingKey  = "bench"
 )
 
-var syncthingEnv = []string{"STNOUPGRADE=1", "STNODEFAULTFOLDER=1", "STNORESTART=1"}
+// syncthingEnv makes one process of it, not two of which one watches the other.
+var syncthingEnv = []string{"STNOUPGRADE=1", "STNODEFAULTFOLDER=1", "STMONITORED=yes"}
 
 func (s *syncthing) start(ctx context.Context, b *bed, _ work, old []byte) error {
 	places := append([]place{b.publisher}, b.takers...)
@@ -56,8 +57,7 @@ func (s *syncthing) start(ctx context.Context, b *bed, _ work, old []byte) error
 	}); err != nil || old == nil {
 		return err
 	}
-	_, err := s.update(ctx, b, work{}, old)
-	return err
+	return s.update(ctx, b, work{}, old, func(int) {})
 }
 
 // syncthingID makes a node's keys and returns its name.
@@ -152,31 +152,28 @@ func syncthingCall(ctx context.Context, p place, method, path string, answer any
 	return json.Unmarshal(body, answer)
 }
 
-func (s *syncthing) update(ctx context.Context, b *bed, _ work, updated []byte) ([]time.Time, error) {
+func (s *syncthing) update(ctx context.Context, b *bed, _ work, updated []byte, arrived func(int)) error {
 	if err := os.WriteFile(filepath.Join(b.publisher.dir, "m", modelName), updated, 0o600); err != nil {
-		return nil, err
+		return err
 	}
 	if err := syncthingCall(ctx, b.publisher, http.MethodPost, "/rest/db/scan?folder=m", nil); err != nil {
-		return nil, err
+		return err
 	}
-	done := make([]time.Time, len(b.takers))
-	if err := each(ctx, len(b.takers), len(b.takers), func(ctx context.Context, i int) error {
+	return each(ctx, len(b.takers), len(b.takers), func(ctx context.Context, i int) error {
 		path := filepath.Join(b.takers[i].dir, "m", modelName)
 		for {
 			// A file that has been checked takes the old one's place at once.
 			info, err := os.Stat(path)
 			if err == nil && (s.inodes[i] == nil || !os.SameFile(info, s.inodes[i])) {
-				done[i], s.inodes[i] = time.Now(), info
+				arrived(i)
+				s.inodes[i] = info
 				return same(path, updated)
 			}
 			if err := pause(ctx, pollInterval); err != nil {
 				return err
 			}
 		}
-	}); err != nil {
-		return nil, err
-	}
-	return done, nil
+	})
 }
 
 func (s *syncthing) use(b *bed) ([]use, error) { return s.processes.use(b) }
