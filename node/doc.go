@@ -30,6 +30,8 @@
 //	store/         releases and their index
 //	trust/         what is believed of publishers; only ever grows
 //	publishers/    keys of publishers created here
+//	links.json     what links carried by day and month
+//	allowed.json   releases that may come in full over metered links
 //	runtime/       which release of each model is active
 //	api.sock       the local API, while a process works here
 //
