@@ -221,6 +221,7 @@ func (r *deltaRun) take(ctx context.Context, s *suitor, p *part, missing uint64)
 	}
 	err := r.receive(ctx, s, p, missing, start)
 	if err == nil {
+		r.t.cfg.Logger.Debug("the delta is here", slog.String("path", r.job.File.Path))
 		p.growth.complete()
 	} else {
 		cancel(err)
@@ -365,6 +366,7 @@ func (r *deltaRun) decode(ctx context.Context, k deltaKey, g *growth) error {
 		return &storeError{err}
 	}
 	w := newDeltaWriter(ctx, r, held)
+	r.t.cfg.Logger.Debug("decoding", slog.String("path", r.job.File.Path))
 	err = r.t.deltas.cfg.Coder.Decode(ctx, old, g.reader(ctx), w)
 	switch {
 	case w.err != nil:
@@ -379,6 +381,7 @@ func (r *deltaRun) decode(ctx context.Context, k deltaKey, g *growth) error {
 	if err := w.finish(); err != nil {
 		return err
 	}
+	r.t.cfg.Logger.Debug("decoded", slog.String("path", r.job.File.Path))
 	if err := r.t.cfg.Store.Flush(ctx); err != nil {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
