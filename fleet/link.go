@@ -53,17 +53,17 @@ func (l Link) pace() (pace, error) {
 		return member, nil
 	case WAN:
 		return pace{
-			coalesce: time.Second, pause: 10 * time.Second, progress: time.Minute,
+			coalesce: 15 * time.Second, pause: 10 * time.Second, progress: time.Minute,
 			renew: time.Hour, silence: 30 * time.Second, compare: 10 * time.Minute, budget: 256 << 10,
 		}, nil
 	case Narrow:
 		return pace{
-			coalesce: 2 * time.Second, pause: 5 * time.Minute, progress: 30 * time.Minute,
+			coalesce: time.Minute, pause: 5 * time.Minute, progress: 30 * time.Minute,
 			renew: 6 * time.Hour, silence: 2 * time.Minute, compare: time.Hour, budget: 32 << 10,
 		}, nil
 	case Satellite:
 		return pace{
-			coalesce: 5 * time.Second, pause: 30 * time.Minute, progress: 3 * time.Hour,
+			coalesce: 5 * time.Minute, pause: 30 * time.Minute, progress: 3 * time.Hour,
 			renew: 24 * time.Hour, silence: 2 * time.Minute, compare: 6 * time.Hour, budget: 16 << 10,
 		}, nil
 	}

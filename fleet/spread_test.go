@@ -27,9 +27,9 @@ func TestChainOfSites(t *testing.T) {
 		f.nodes[0].say("2", 0)
 		f.pass(time.Second)
 		f.wantTold(0, "2", 1)
-		f.pass(3 * time.Second) // after quiet, the first change goes out at once
+		f.pass(70 * time.Second) // after quiet, a change waits for what else may change
 		f.wantTold(0, "2", 2, 3)
-		f.pass(8 * time.Second)
+		f.pass(5*time.Minute + 10*time.Second)
 		f.wantTold(0, "2", 4)
 
 		// What follows waits for the next time, on every link for its own.

@@ -59,7 +59,7 @@ type Config struct {
 	// addresses. Default none: the subnet and the round trip tell.
 	Site string `json:"site,omitempty"`
 	// SiteGateways is how many members of the site keep contact with the outside,
-	// 1 to 8; default 2. The same on all of them.
+	// 1 to 8; default 1. The same on all of them.
 	SiteGateways int `json:"site_gateways"`
 	// Listen are multiaddrs to listen on. Default: TCP and QUIC on port 4617 on
 	// every IPv4 and IPv6 interface. The list ["none"] makes a node that only

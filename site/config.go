@@ -18,7 +18,7 @@ var (
 
 // Bounds and defaults of a [Config].
 const (
-	DefaultGateways = 2
+	DefaultGateways = 1
 	MaxGateways     = 8
 	DefaultLease    = 15 * time.Second
 	minLease        = time.Second

@@ -63,8 +63,8 @@ func TestSite(t *testing.T) {
 						gateways++
 					}
 				}
-				if gateways != 2 {
-					t.Errorf("%d gateways, want 2", gateways)
+				if gateways != DefaultGateways {
+					t.Errorf("%d gateways, want %d", gateways, DefaultGateways)
 				}
 
 				before, idle := w.writes(n), time.Hour/time.Duration(n)
@@ -121,7 +121,7 @@ func TestMemberDies(t *testing.T) {
 			}
 			return are
 		}
-		if got := gateways(); len(got) != 2 {
+		if got := gateways(); len(got) != DefaultGateways {
 			t.Fatalf("%v are gateways", got)
 		}
 		errands := w.join(releaseA, first(4)...)
@@ -142,7 +142,7 @@ func TestMemberDies(t *testing.T) {
 		if got := turns(errands); len(got) != 1 {
 			t.Errorf("%v have the turn after %d died", got, dead)
 		}
-		if got := gateways(); len(got) != 2 || slices.Contains(got, dead) {
+		if got := gateways(); len(got) != DefaultGateways || slices.Contains(got, dead) {
 			t.Errorf("%v are gateways after %d died", got, dead)
 		}
 		for i := range 5 {
