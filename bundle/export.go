@@ -85,7 +85,7 @@ type Summary struct {
 // Export writes a bundle to w. Equal arguments give equal bytes. Errors:
 // ErrTooLarge; those of the Source, the Encoder, and of writing.
 func Export(ctx context.Context, c ExportConfig, w io.Writer) (_ Summary, err error) {
-	e := &exporter{c: c, root: &Root{Schema: Schema}}
+	e := &exporter{c: c, root: &Root{Schema: Schema, Full: c.State == nil}}
 	defer func() { err = errors.Join(err, e.close()) }()
 	for _, u := range c.Updates {
 		if err := e.addUpdate(u); err != nil {

@@ -116,6 +116,9 @@ func (r *Reader) Blocks(ctx context.Context, i int, store BlockStore) (*manifest
 
 // lacks says what it means that block c is not the next one and not held.
 func (r *Reader) lacks(c manifest.CID, more bool, why error) error {
+	if r.root.Full {
+		return malformed("block %s, which describes a release, is not where it is to come", c)
+	}
 	if !more {
 		return fmt.Errorf("%w: block %s is neither in it nor here: %w", ErrLacks, c, why)
 	}

@@ -29,6 +29,9 @@ const (
 type Root struct {
 	// Schema is 1. A reader refuses what it does not know.
 	Schema int `cbor:"schema" json:"schema"`
+	// Full says that the bundle leaves out nothing: every block that describes a
+	// release and every chunk of its files is there.
+	Full bool `cbor:"full,omitempty" json:"full"`
 	// Publishers are those whose metadata comes along, each once.
 	Publishers []Publisher `cbor:"publishers,omitempty" json:"publishers"`
 	// Releases are what comes, one of each model.
@@ -144,6 +147,11 @@ func (r *Root) Validate() error {
 			return fmt.Errorf("model %s stands there twice", rel.Model)
 		}
 		models[rel.Model] = true
+		for k, f := range rel.Files {
+			if r.Full && f.Size > 0 && f.Chunks == nil {
+				return fmt.Errorf("release %s@%s: file %d is left out of what is to be full", rel.Model, rel.Version, k)
+			}
+		}
 	}
 	return nil
 }

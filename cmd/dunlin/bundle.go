@@ -175,6 +175,7 @@ Exit codes: 0 done, 2 no such file, 3 damaged, cut short or no bundle.`
 // bundleListing is the answer of `dunlin bundle ls --json`.
 type bundleListing struct {
 	Bytes      int64               `json:"bytes"`
+	Full       bool                `json:"full"` // leaves out nothing
 	Publishers []bundle.Publisher  `json:"publishers"`
 	Releases   []api.BundleRelease `json:"releases"`
 	Blocks     int                 `json:"blocks,omitempty"` // that were compared, with --check
@@ -199,6 +200,9 @@ func (c bundleLsCmd) Run(e *env) (err error) {
 			fmt.Fprintf(w, "publisher %s, fingerprint %s\n", p.Name, p.Fingerprint)
 		}
 		printBundled(w, list.Releases)
+		if !list.Full && len(list.Releases) > 0 {
+			fmt.Fprintln(w, "for a site that holds what it leaves out")
+		}
 		if c.Check {
 			fmt.Fprintf(w, "all %d blocks are what their names say\n", list.Blocks)
 		}
@@ -211,7 +215,7 @@ func (c bundleLsCmd) read(e *env, f *os.File) (bundleListing, error) {
 		return bundleListing{}, err
 	}
 	_, bytes := r.Position()
-	list := bundleListing{Bytes: bytes, Publishers: r.Root().Publishers, Releases: []api.BundleRelease{}}
+	list := bundleListing{Bytes: bytes, Full: r.Root().Full, Publishers: r.Root().Publishers, Releases: []api.BundleRelease{}}
 	for _, rel := range r.Root().Releases {
 		list.Releases = append(list.Releases, node.DescribeBundled(rel))
 	}
