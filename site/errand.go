@@ -164,12 +164,13 @@ func (s *Site) rotate(now time.Time) {
 	}
 }
 
-// places is how many members are to fetch from outside, of those that can.
-func (e *errand) places(able int) int {
+// places is how many members are to fetch from outside, of those that can and
+// of as many as are to keep contact.
+func (e *errand) places(able, gateways int) int {
 	if !e.wide {
 		return 1
 	}
-	return max(1, min(able, maxPlaces))
+	return max(1, min(able, gateways, maxPlaces))
 }
 
 // give replaces the turn, if it is another one.

@@ -90,8 +90,8 @@ func TestSite(t *testing.T) {
 					e.Came(0, much)
 				}
 				pass(time.Second)
-				if got := turns(errands); len(got) != 2 {
-					t.Errorf("%v have the turn, want two", got)
+				if got := turns(errands); len(got) != DefaultGateways {
+					t.Errorf("%v have the turn, want %d", got, DefaultGateways)
 				}
 			})
 		})
@@ -255,6 +255,7 @@ func TestComeAndGo(t *testing.T) {
 			with := map[int]*Errand{}
 			for _, j := range there {
 				with[j] = errands[j]
+				errands[j].Came(uint64(round+1), little)
 				if got := len(w.nodes[j].Members()); got != len(there) {
 					t.Fatalf("round %d: node %d has %d members, want %d", round, j, got, len(there))
 				}

@@ -45,6 +45,14 @@ func (t *stint) lapse() {
 	t.lapses++
 }
 
+// lease is how long nothing may come to the one whose turn it is.
+func (t *stint) lease(whole time.Duration) time.Duration {
+	if t.bytes == 0 {
+		return whole / firstPart
+	}
+	return whole
+}
+
 // end ends a turn. One that was given up early was none that stalled.
 func (t *stint) end(now time.Time, lease time.Duration) {
 	if t.outside && !t.lapsed && now.Sub(t.grew) >= lease/2 {

@@ -22,6 +22,9 @@ const (
 	// has contact with the outside, before one of them gets some: members that did
 	// not join may have the release.
 	needAfter = 5 * time.Second
+	// firstPart is the part of a lease within which something must come at all:
+	// who is not connected to anybody that has the release had better give way.
+	firstPart = 5
 	// maxRank bounds how long anybody waits for those before it.
 	maxRank = 16
 )
@@ -47,7 +50,7 @@ func (s *Site) decide(e *errand, now time.Time) (again time.Time) {
 	var holders, waiting []contender
 	able := 0 // how many could fetch from outside
 	for _, c := range all {
-		if c.outside && !c.lapsed && now.Sub(c.grew) >= lease {
+		if c.outside && !c.lapsed && now.Sub(c.grew) >= c.lease(lease) {
 			c.lapse()
 			e.quiet = now
 		}
@@ -56,7 +59,7 @@ func (s *Site) decide(e *errand, now time.Time) (again time.Time) {
 		}
 		if c.outside && !c.lapsed && (c.contact || (c.self && !rivals.joined)) {
 			holders = append(holders, c)
-			lookAt(c.grew.Add(lease))
+			lookAt(c.grew.Add(c.lease(lease)))
 		} else if c.contact {
 			waiting = append(waiting, c)
 		}
@@ -64,7 +67,7 @@ func (s *Site) decide(e *errand, now time.Time) (again time.Time) {
 	slices.SortFunc(all, before)
 	starved, hungry := s.starved(e, holders, rankOfSelf(all), now)
 	lookAt(hungry)
-	places := e.places(able)
+	places := e.places(able, s.cfg.Gateways)
 
 	slices.SortFunc(holders, heldBefore)
 	mine := rankOfSelf(holders)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync/atomic"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -20,8 +21,9 @@ type blockSession struct {
 	id   peer.ID
 	link Link
 	peer *peerRecord
-	conn *conn // nil before the first ask
-	hi   bool  // the peer has said hello
+	conn *conn          // nil before the first ask
+	hi   bool           // the peer has said hello
+	came *atomic.Uint64 // counts what came from outside; nil inside
 }
 
 func (s *blockSession) close() {
@@ -166,6 +168,9 @@ func (s *blockSession) take(cid manifest.CID, size int) error {
 		return &storeError{err}
 	}
 	s.t.totals.blocksIn.Add(1)
+	if s.came != nil {
+		s.came.Add(uint64(size))
+	}
 	return nil
 }
 

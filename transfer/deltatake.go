@@ -173,9 +173,10 @@ func (r *deltaRun) judge(ctx context.Context, s *suitor, p *part, why error, pro
 	return nil
 }
 
-// watch ends a take from outside once it is no longer this node's turn.
+// watch ends a take from outside once it is no longer this node's turn. Another
+// one that comes to lead meanwhile finds the chunks here, inside the site.
 func (r *deltaRun) watch(ctx context.Context, cancel context.CancelCauseFunc) {
-	for turn, turned := r.job.Errand.Turn(); turn.Leads(r.t.cfg.Host.ID(), r.job.Release); turn, turned = r.job.Errand.Turn() {
+	for turn, turned := r.job.Errand.Turn(); turn.Outside; turn, turned = r.job.Errand.Turn() {
 		select {
 		case <-turned:
 		case <-ctx.Done():
@@ -225,6 +226,9 @@ func (r *deltaRun) take(ctx context.Context, s *suitor, p *part, missing uint64)
 		p.growth.complete()
 	} else {
 		cancel(err)
+	}
+	if cause := context.Cause(ctx); errors.Is(cause, ErrTurn) {
+		err = cause // whatever the stream says of it
 	}
 	if decoding != nil {
 		if failed := <-decoding; failed != nil && (err == nil || errors.Is(context.Cause(ctx), failed)) {
