@@ -30,8 +30,10 @@ func addNamespace(ctx context.Context, name string) error {
 	}
 	if err := within(name, func() error {
 		for _, setting := range [][2]string{
-			{"ipv4/ip_forward", "1"}, {"ipv4/conf/all/rp_filter", "0"},
-			{"ipv6/conf/all/disable_ipv6", "1"}, {"ipv6/conf/default/disable_ipv6", "1"},
+			{"ipv4/ip_forward", "1"},
+			{"ipv4/conf/all/rp_filter", "0"},
+			{"ipv6/conf/all/disable_ipv6", "1"},
+			{"ipv6/conf/default/disable_ipv6", "1"},
 		} {
 			err := os.WriteFile(filepath.Join("/proc/sys/net", setting[0]), []byte(setting[1]), 0o644)
 			if err != nil && !errors.Is(err, fs.ErrNotExist) { // a kernel without IPv6 is fine

@@ -24,8 +24,8 @@ const (
 	pollInterval = 20 * time.Millisecond
 )
 
-func (a *aria) start(_ context.Context, b *bed, _ work, old []byte) (err error) {
-	if a.tracker, err = newTracker(b.publisher, trackerPort); err != nil {
+func (a *aria) start(ctx context.Context, b *bed, _ work, old []byte) (err error) {
+	if a.tracker, err = newTracker(ctx, b.publisher, trackerPort); err != nil {
 		return err
 	}
 	for _, p := range b.takers {

@@ -82,7 +82,11 @@ func (s *settings) measure(ctx context.Context, c benchCase, w work, best ideal,
 			err = s.wake(ctx, b, w, old, sys)
 		}
 	} else {
-		limited, cancel := context.WithTimeout(ctx, s.timeout+s.dark)
+		patience := s.timeout
+		if c.kind == darkSite {
+			patience += s.dark
+		}
+		limited, cancel := context.WithTimeout(ctx, patience)
 		err = errors.Join(r.update(limited, b, c, s.dark, func(ctx context.Context, arrived func(int)) error {
 			return sys.update(ctx, b, w, updated, arrived)
 		}, line), line.tell(stderr, b))

@@ -45,15 +45,16 @@ type tracker struct {
 // announceInterval is what trackers ask for: public ones say half an hour.
 const announceInterval = 30 * time.Minute
 
-func newTracker(p place, port string) (*tracker, error) {
+func newTracker(ctx context.Context, p place, port string) (*tracker, error) {
 	t := &tracker{swarms: make(map[string]map[netip.AddrPort]bool), torrents: make(map[string][]byte)}
 	mux := http.NewServeMux()
 	mux.HandleFunc("/announce", t.announce)
 	mux.HandleFunc("/", t.serve)
 	t.server = http.Server{Handler: mux, ReadHeaderTimeout: time.Minute}
+	var config net.ListenConfig
 	var listener net.Listener
 	if err := p.In(func() (err error) {
-		listener, err = net.Listen("tcp4", net.JoinHostPort(p.Address().String(), port))
+		listener, err = config.Listen(ctx, "tcp4", net.JoinHostPort(p.Address().String(), port))
 		return err
 	}); err != nil {
 		return nil, fmt.Errorf("tracker: %w", err)
