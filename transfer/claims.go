@@ -69,7 +69,7 @@ func (p *plan) claimed(s *session, c *coming, now time.Time) bool {
 	if before == 0 || c.Bytes != s.claimBytes {
 		s.claimFresh, s.claimBytes = now, c.Bytes
 	}
-	s.fetches = true
+	s.fetches = s.fetches || s.claimCount > 0
 	for o := range p.sessions {
 		o.poke()
 	}

@@ -284,7 +284,7 @@ func (p *plan) rarest(s *session, room, most int, now time.Time) []int {
 	}
 	// The last ones of a share are left to whoever is at them: two who ask at
 	// the same time hear of each other's claims too late.
-	if len(own.slots) == 0 && foreign <= 3*len(sharers) && now.Sub(later(s.completed, s.sent)) < s.pace.stall {
+	if len(own.slots) == 0 && foreign <= 3*len(sharers) && now.Sub(later(s.completed, s.sent)) < s.pace.stall/4 {
 		return nil
 	}
 	// Whoever has them as its share goes forwards, so others go backwards.

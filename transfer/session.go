@@ -43,7 +43,7 @@ type session struct {
 	claimBytes uint64    // see coming
 	claimFresh time.Time // when claimBytes last changed
 	claimKept  time.Time // when a claim last came true, or the first was made
-	fetches    bool      // the peer is fetching the release itself
+	fetches    bool      // the peer has asked others outside for chunks
 	cursor     int       // slot to go on from
 	window     window
 	expected   []expected     // in the order in which they must come

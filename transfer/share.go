@@ -42,7 +42,10 @@ func shareKey(file uint64, i, count int) uint64 {
 // site those whose turn it is to fetch from outside; the caller holds mu.
 func (p *plan) sharers() (others []uint64) {
 	for o := range p.sessions {
-		if o.count < len(p.slots) && (o.count > 0 || o.fetches) && (o.outside || len(p.turn.Sharers) == 0) {
+		if o.count == len(p.slots) || !o.fetches && (o.outside || o.count == 0) {
+			continue // one outside that holds a part may have it from its own site
+		}
+		if o.outside || len(p.turn.Sharers) == 0 {
 			others = append(others, o.seed)
 		}
 	}
