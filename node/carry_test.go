@@ -167,10 +167,10 @@ func TestCarryQuota(t *testing.T) {
 	publish(t, p, "acme/new", "1", "m.bin", random(2, 400_000))
 	arrive(t, c, "acme/new", "1")
 	until(t, c, "the older one makes way", func() bool { return len(releasesOf(t, c)) == 1 })
-	m := c.model(t, "acme/old")
-	if m.State != api.StateWaiting || !strings.Contains(m.Reason, "over the quota of acme/*") {
-		t.Errorf("what does not fit is %s: %s", m.State, m.Reason)
-	}
+	until(t, c, "what does not fit waits and says why", func() bool {
+		m := c.model(t, "acme/old")
+		return m.State == api.StateWaiting && strings.Contains(m.Reason, "over the quota of acme/*")
+	})
 	if r := carryRule1(t, c); r.UsedBytes != 400_000 || r.QuotaBytes != 500_000 || r.Releases != 1 || r.Waiting != 1 {
 		t.Errorf("rule is %+v", r)
 	}
