@@ -61,7 +61,7 @@ func TestLedgerProperties(t *testing.T) {
 				if ahead := max(day/64, leastAhead); had && (got < exact || got > exact+ahead) {
 					rt.Fatalf("after a crash %d are spent, %d had passed, at most %d more", got, exact, ahead)
 				}
-				truth = got
+				last, truth = clock.t.Format(dayForm), got
 			case 2: // an orderly end
 				exact, _ := l.spent("sat", clock.t)
 				if err := l.flush(); err != nil {
