@@ -124,36 +124,53 @@ func noise(data []byte) bool {
 // sampleBytes is how much of an array is coded to see whether a basis helps.
 const sampleBytes = 128 << 10
 
+// excerpt is a run of an array, with its basis and what rounding took from that,
+// if there are such.
+type excerpt struct {
+	data, basis []byte
+	rest        []int8
+}
+
 // chooseBasis drops the basis of an array if it codes better without, and sets
-// the parameters.
+// the parameters and whether it is sparse.
 func (e *encoder) chooseBasis(f *frameCoder, o *op, data []byte) error {
+	s, err := f.excerpt(o, data)
+	if err != nil {
+		return err
+	}
+	if s.basis != nil {
+		if is, err := chooseSparse(f, o, s, data); is || err != nil {
+			return err
+		}
+		if trial(o, s) >= trial(o, excerpt{data: s.data}) {
+			o.from, o.basis, s.basis = -1, transform{}, nil
+		}
+	}
+	if s.basis == nil {
+		e.choosePeriod(o, data)
+		s.data = data // the highest exponent must be that of all
+	}
+	period := o.params.Period
+	o.params = weights.Measure(o.class, o.cols, s.basis, s.data)
+	o.params.Period = period
+	return nil
+}
+
+// excerpt returns the middle of an array.
+func (f *frameCoder) excerpt(o *op, data []byte) (s excerpt, err error) {
 	width := o.class.Width()
 	n := min(len(data), sampleBytes/width*width)
 	at := (len(data) - n) / 2 / width * width
-	sample := data[at : at+n]
-	var basis []byte
-	var rest []int8
-	if o.from >= 0 {
-		r, err := f.basisOf(o)
-		if err != nil {
-			return err
-		}
-		basis = make([]byte, n)
-		if rest, err = r.read(basis, o.basis.skip+int64(at)); err != nil {
-			return oldError(err)
-		}
-		if trial(o, basis, rest, sample) >= trial(o, nil, nil, sample) {
-			o.from, o.basis, basis = -1, transform{}, nil
-		}
+	s.data = data[at : at+n]
+	basis, err := f.basisOf(o)
+	if basis == nil || err != nil {
+		return s, err
 	}
-	if o.from < 0 {
-		e.choosePeriod(o, data)
-		sample = data // the highest exponent must be that of all
+	s.basis = make([]byte, n)
+	if s.rest, err = basis.read(s.basis, o.basis.skip+int64(at)); err != nil {
+		return s, oldError(err)
 	}
-	period := o.params.Period
-	o.params = weights.Measure(o.class, o.cols, basis, sample)
-	o.params.Period = period
-	return nil
+	return s, nil
 }
 
 // choosePeriod sets the period of an array without basis, if it has one that
@@ -164,25 +181,31 @@ func (e *encoder) choosePeriod(o *op, data []byte) {
 		return
 	}
 	width := o.class.Width()
-	sample := data[:min(len(data), sampleBytes/width*width+8*period*width)]
+	run := excerpt{data: data[:min(len(data), sampleBytes/width*width+8*period*width)]}
 	with := *o
 	with.params.Period = period
-	if trial(&with, nil, nil, sample) < trial(o, nil, nil, sample) {
+	if trial(&with, run) < trial(o, run) {
 		o.params.Period = period
 	}
 }
 
-// trial returns the bytes that a sample takes.
-func trial(o *op, basis []byte, rest []int8, sample []byte) int {
+// trial returns the bytes that an excerpt takes.
+func trial(o *op, s excerpt) int {
+	params := weights.Measure(o.class, o.cols, s.basis, s.data)
+	params.Period = o.params.Period
+	return trialWith(o, params, s)
+}
+
+// trialWith is trial with given parameters.
+func trialWith(o *op, params weights.Params, s excerpt) int {
 	with := *o
-	if basis == nil {
+	with.params = params
+	if s.basis == nil {
 		with.from = -1
 	}
 	m := newModel(&with)
-	c := mix.NewEncoder(make([]byte, 0, len(sample)))
-	params := weights.Measure(o.class, o.cols, basis, sample)
-	params.Period = o.params.Period
+	c := mix.NewEncoder(make([]byte, 0, len(s.data)))
 	m.Begin(params, 0)
-	m.Code(c, basis, rest, sample)
+	m.Code(c, s.basis, s.rest, s.data)
 	return c.Bytes()
 }

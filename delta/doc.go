@@ -34,7 +34,9 @@
 //	    runs equal to the basis       -> copy or basis
 //	    runs that stand elsewhere     -> copy (rolling hash)
 //	    other numbers, Strong         -> array: context mixing with the basis or,
-//	                                     if a sample of it is smaller, without
+//	                                     if a sample of it is smaller, without;
+//	                                     or, if that is as small, sparse: gaps
+//	                                     between changes and these, mixed
 //	    other numbers, Fast           -> planes: byte planes of the differences
 //	    other bytes                   -> text, or block if Fast or mere noise
 //	    bytes seen in the same frame  -> repeat
@@ -42,7 +44,7 @@
 //
 // Nothing is worked out again when decoding: all that was found travels.
 //
-// # Format, version 1
+// # Format, version 2
 //
 // A uvarint is encoding/binary's, a varint its zigzag form; the two sizes of
 // the header, and the kinds and lengths of records, must be in shortest form.
@@ -74,8 +76,10 @@
 //	5 block   size, side, from              bytes
 //	6 basis   size, from, class, transform  the basis as it is
 //	7 repeat  how many steps back           what that step coded, copies aside
+//	8 sparse  as array; numbers of which few differ from their basis
 //
 // from is an offset in the old view; arrays and planes without basis have none.
+// A sparse array is coded in runs of 256 KiB, with each of which a gap ends.
 // A transform is its kind (0 none, 1 permuted, 2 low rank, 3 converted,
 // 4 scaled, 5 transposed), the matrix's rows, columns and block, the numbers of up to two
 // tables, the old class if converted, and where in the matrix the step begins.

@@ -23,6 +23,9 @@ const (
 	maxFrameOps = 1 << 18
 	// maxPayload bounds a frame as it travels.
 	maxPayload = frameBytes + frameBytes/8 + 1<<16
+	// arrayBytes is how much of an array is coded at once, sparseBytes the same
+	// of a sparse one: part of the format, as gaps end with it.
+	arrayBytes, sparseBytes = 64 << 10, 256 << 10
 	// planeBytes is how much a frame of package codec holds.
 	planeBytes = 1 << 20
 )
@@ -39,12 +42,15 @@ type modelKind int
 const (
 	alone    modelKind = iota
 	based              // differences from a basis
+	sparse             // few of them
 	periodic           // against what the array itself foretells
 )
 
 // model returns which model codes o.
 func (o *op) model() modelKey {
 	switch {
+	case o.params.Sparse:
+		return modelKey{o.class, sparse}
 	case o.from >= 0:
 		return modelKey{o.class, based}
 	case o.params.Period > 0:
@@ -57,7 +63,7 @@ func (o *op) model() modelKey {
 func newModel(o *op) *weights.Model {
 	kind := o.model().kind
 	// Integers are coded as differences from what is foretold.
-	return weights.NewModel(o.class, kind == based || kind == periodic && !isFloat(o.class))
+	return weights.NewModel(o.class, kind == based || kind == sparse || kind == periodic && !isFloat(o.class))
 }
 
 // frameCoder codes the steps of one frame, either way.
@@ -100,7 +106,10 @@ func (f *frameCoder) array(o *op, data []byte) error {
 	if err != nil {
 		return err
 	}
-	const piece = 64 << 10
+	piece := arrayBytes
+	if o.params.Sparse {
+		piece = sparseBytes
+	}
 	for at := 0; at < len(data); at += piece {
 		p := data[at:min(at+piece, len(data))]
 		var from []byte
@@ -218,7 +227,7 @@ func decodeFrame(old *view, tables []*table, payload []byte, limit int64, planes
 func (f *frameCoder) decode(o *op) ([]byte, error) {
 	data := make([]byte, o.size)
 	switch o.kind {
-	case opArray:
+	case opArray, opSparse:
 		return data, f.array(o, data)
 	case opPlanes:
 		return data, f.joinPlanes(o, data)

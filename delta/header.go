@@ -14,7 +14,7 @@ import (
 
 // FormatVersion is the version of the format that this build writes and reads.
 // Deltas of one version are the same bytes wherever they are made.
-const FormatVersion = 1
+const FormatVersion = 2
 
 // magic begins every delta.
 const magic = "DL"

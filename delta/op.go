@@ -21,11 +21,12 @@ const (
 	opBlock                // bytes, a frame of package codec
 	opBasis                // the basis as it is
 	opRepeat               // what an earlier step of this frame coded
+	opSparse               // numbers, of which few differ from the basis
 	opKinds
 )
 
 func (k opKind) String() string {
-	return [...]string{"end", "identical", "weights", "planes", "text", "block", "identical", "repeat"}[k]
+	return [...]string{"end", "identical", "weights", "planes", "text", "block", "identical", "repeat", "weights"}[k]
 }
 
 // op is a step of a plan: size bytes of the new view.
@@ -86,7 +87,8 @@ func (p *planCoder) code(c *mix.Coder, o *op) error {
 	if err := p.codeFrom(c, o); err != nil {
 		return err
 	}
-	if o.kind != opArray && o.kind != opPlanes && o.kind != opBasis {
+	mixed := o.kind == opArray || o.kind == opSparse
+	if !mixed && o.kind != opPlanes && o.kind != opBasis {
 		return nil
 	}
 	o.class = codec.Class(p.n.code(c, fieldClass, uint64(o.class)))
@@ -99,7 +101,7 @@ func (p *planCoder) code(c *mix.Coder, o *op) error {
 	if o.basis.kind == asIs && (o.kind == opBasis || o.from >= 0 && o.from > p.oldSize-o.size) {
 		return fmt.Errorf("%w: basis at %d+%d of %d", ErrDelta, o.from, o.size, p.oldSize)
 	}
-	if o.kind != opArray {
+	if !mixed {
 		return nil
 	}
 	return p.codeParams(c, o)
@@ -164,6 +166,10 @@ func (p *planCoder) codeParams(c *mix.Coder, o *op) error {
 		q.Top = *top + int(p.n.signed(c, fieldTop, int64(q.Top-*top)))
 		*top = q.Top
 	}
+	if q.Sparse = o.kind == opSparse; q.Sparse {
+		q.Level = int(p.n.code(c, fieldLevel, uint64(q.Level)))
+		return p.valid(q)
+	}
 	zeros := 0
 	if q.Zeros {
 		zeros = 1
@@ -173,6 +179,11 @@ func (p *planCoder) codeParams(c *mix.Coder, o *op) error {
 	}
 	both := p.n.code(c, fieldLevel, uint64(q.Level*2+zeros))
 	q.Level, q.Zeros = int(both/2), both%2 == 1
+	return p.valid(q)
+}
+
+// valid says what is wrong with parameters.
+func (*planCoder) valid(q *weights.Params) error {
 	if err := q.Validate(); err != nil {
 		return fmt.Errorf("%w: %w", ErrDelta, err)
 	}

@@ -50,7 +50,7 @@ const planOldBytes = 1 << 24
 
 // drawOp draws a step that may follow steps ones that coded bytes.
 func drawOp(t *rapid.T, steps int) op {
-	kinds := []opKind{opCopy, opArray, opPlanes, opText, opBlock, opBasis}
+	kinds := []opKind{opCopy, opArray, opSparse, opPlanes, opText, opBlock, opBasis}
 	if steps > 0 {
 		kinds = append(kinds, opRepeat)
 	}
@@ -61,7 +61,7 @@ func drawOp(t *rapid.T, steps int) op {
 	}
 	o.class = rapid.SampledFrom([]codec.Class{codec.Int8, codec.F16, codec.BF16, codec.I16, codec.F32, codec.I32, codec.F64, codec.I64}).Draw(t, "class")
 	o.size = rapid.Int64Range(1, 1<<16).Draw(t, "elements") * int64(o.class.Width())
-	based := o.kind == opCopy || o.kind == opBasis || rapid.Bool().Draw(t, "based")
+	based := o.kind == opCopy || o.kind == opBasis || o.kind == opSparse || rapid.Bool().Draw(t, "based")
 	if based {
 		o.from = rapid.Int64Range(0, planOldBytes-o.size).Draw(t, "from")
 	}
@@ -83,15 +83,16 @@ func drawOp(t *rapid.T, steps int) op {
 			o.basis.oldClass = codec.Class(rapid.IntRange(0, int(codec.I64)).Draw(t, "old class"))
 		}
 	}
-	if o.kind != opArray {
+	if o.kind != opArray && o.kind != opSparse {
 		return o
 	}
 	if o.cols = rapid.IntRange(0, maxCols).Draw(t, "cols"); o.cols > 0 {
 		o.start = rapid.IntRange(0, o.cols-1).Draw(t, "start")
 	}
 	o.params = weights.Params{
-		Class: o.class, Cols: o.cols, Based: based, Level: rapid.IntRange(0, 255).Draw(t, "level"), Zeros: rapid.Bool().Draw(t, "zeros"),
+		Class: o.class, Cols: o.cols, Based: based, Level: rapid.IntRange(0, 255).Draw(t, "level"), Sparse: o.kind == opSparse,
 	}
+	o.params.Zeros = !o.params.Sparse && rapid.Bool().Draw(t, "zeros")
 	if isFloat(o.class) {
 		o.params.Top = rapid.IntRange(0, 0x7ff).Draw(t, "top")
 	}
@@ -154,6 +155,8 @@ func TestPlanRefuses(t *testing.T) {
 		"rows too long":           with(func(o *op) { o.cols = maxCols + 1 }),
 		"column past the row":     with(func(o *op) { o.cols, o.start = 4, 4 }),
 		"exponent out of range":   with(func(o *op) { o.params.Top = 0x800 }),
+		"few changes of nothing":  with(func(o *op) { o.kind, o.from = opSparse, -1 }),
+		"level out of range":      with(func(o *op) { o.kind, o.params.Level = opSparse, 300 }),
 		"unknown transform":       with(func(o *op) { o.basis.kind = transforms }),
 		"matrix without rows":     with(func(o *op) { o.basis = transform{kind: permuted, cols: 1, block: 1} }),
 		"transformed rows of GiB": with(func(o *op) { o.basis = transform{kind: permuted, rows: 1, cols: 1 << 30, block: 1} }),

@@ -21,6 +21,10 @@ func (a *array) model(class codec.Class) *weights.Model {
 }
 
 func (a *array) params(class codec.Class) weights.Params {
+	if a.sparse {
+		p, _ := weights.MeasureSparse(class, a.cols, a.old, a.next)
+		return p
+	}
 	p := weights.Measure(class, a.cols, a.old, a.next)
 	p.Period = a.period
 	return p
@@ -102,7 +106,7 @@ func drawArray(t *rapid.T, class codec.Class) array {
 		old = binary.LittleEndian.AppendUint64(old, x)[:len(old)+class.Width()]
 		a.next = binary.LittleEndian.AppendUint64(a.next, y)[:len(a.next)+class.Width()]
 	}
-	switch rapid.IntRange(0, 3).Draw(t, "basis") {
+	switch rapid.IntRange(0, 5).Draw(t, "basis") {
 	case 0:
 		a.old = old
 	case 1:
@@ -112,6 +116,13 @@ func drawArray(t *rapid.T, class codec.Class) array {
 		}
 	case 2:
 		a.period = rapid.SampledFrom([]int{1, 5, 900, 5000, weights.MaxPeriod}).Draw(t, "period")
+	case 3:
+		a.old, a.sparse = old, old != nil
+	case 4:
+		a.old, a.sparse = old, old != nil
+		for range n {
+			a.rest = append(a.rest, int8(s.next()))
+		}
 	}
 	return a
 }
@@ -211,6 +222,7 @@ func TestRuns(t *testing.T) {
 		if (first.old == nil) != (a.old == nil) {
 			first = a
 		}
+		first.sparse, a.sparse = false, false // in those, gaps end with runs
 		lengths := rapid.SliceOf(rapid.IntRange(0, 6000)).Draw(t, "runs")
 		p := a.params(class)
 
@@ -286,6 +298,7 @@ func TestValidate(t *testing.T) {
 		t.Error(err)
 	}
 	for _, p := range []weights.Params{
+		{Sparse: true}, {Sparse: true, Based: true, Zeros: true}, {Sparse: true, Based: true, Period: 5},
 		{Top: -1}, {Top: 0x800}, {Level: -1}, {Level: 260}, {Cols: -1}, {Cols: weights.MaxCols + 1}, {Period: -1}, {Period: weights.MaxPeriod + 1},
 	} {
 		if p.Validate() == nil {

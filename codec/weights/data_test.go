@@ -102,6 +102,7 @@ type array struct {
 	old, next   []byte // old is nil without basis
 	rest        []int8
 	period      int
+	sparse      bool // coded as one
 }
 
 // Kinds of arrays, as they turn up in files.

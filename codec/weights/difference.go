@@ -38,7 +38,7 @@ func (m *Model) difference(c *mix.Coder, v, b int64) int64 {
 	}
 	shift := m.setDifference(b)
 	d := v - b
-	k := m.search.code(c, &m.at, bits.Len64(distance(v, b)))
+	k := m.search.code(c, &m.at, m.least, bits.Len64(distance(v, b)))
 	if k == 0 {
 		m.note(0, 0, 0)
 		return b

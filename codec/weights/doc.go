@@ -23,6 +23,7 @@
 // codes one array after the other keeps what it learned. [Period] finds arrays
 // that resemble themselves; integers of such are differences from what is
 // foretold, so that their model is based though they have no basis.
+// [MeasureSparse] is for arrays of which little changed.
 //
 // # How
 //
@@ -58,6 +59,13 @@
 // element, so that they foretell the differences of small elements from those
 // of large ones.
 //
+// Of a sparse array, of which few elements differ from their basis, the elements
+// that do are coded so, their class being at least 1, and before each of them how
+// many do not: the number's bits as a path in a tree, by the average and the last
+// such gap, and its digits. What does not differ takes no more than comparing and
+// copying it. Neither the basis nor what is around tells which elements differ:
+// where they do, mixing takes fewer bits. Averages are of what differs.
+//
 // An array with a period is foretold by a normalised least-mean-squares filter
 // (B. Widrow and M. Hoff, "Adaptive switching circuits", 1960) of the elements
 // one to four periods back, above and to the left. What it foretells is the
@@ -71,8 +79,8 @@
 // with anything, under any parameters that pass [Params.Validate], fills as many
 // elements as it is asked for and does not panic; the caller bounds how many,
 // looks at [mix.Coder.Err] and checks the outcome by digest. Time goes with the
-// number of elements, at most 130 bits each. A model takes 0.5 MiB, rows up to
-// 1.5 MiB more, a period up to 4 bytes for each element, in all 16 MiB.
+// number of elements, at most 160 bits each. A model takes 0.5 MiB, rows up to
+// 1.5 MiB more, gaps 0.13 MiB, a period up to 4 bytes for each element, in all 16 MiB.
 //
 // # Not promised
 //

@@ -35,7 +35,7 @@ func (m *Model) floating(c *mix.Coder, v int64) int64 {
 	m.setFloat()
 	f, top := &m.format, m.params.Top
 	k, _ := f.ofFloat(v, top)
-	k = m.search.code(c, &m.at, k)
+	k = m.search.code(c, &m.at, 0, k)
 	mag := f.magnitude(v)
 	e := int64(k+top-lastClass) & f.exponent
 	if k == 0 {

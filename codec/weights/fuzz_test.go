@@ -13,10 +13,14 @@ func FuzzCode(f *testing.F) {
 	for _, class := range allClasses {
 		for i, kind := range allKinds {
 			a := makeArray(class, kind, 300)
+			flags := uint8(i)
+			if kind == kindSparse {
+				a.sparse, flags = true, 16|1
+			}
 			p := a.params(class)
 			enc := mix.NewEncoder(nil)
 			a.encode(a.model(class), enc, p)
-			f.Add(enc.Finish(), a.old, uint8(class), uint16(300), uint16(a.cols), uint16(a.start), uint16(p.Top), uint16(p.Level), uint32(p.Period), uint8(i))
+			f.Add(enc.Finish(), a.old, uint8(class), uint16(300), uint16(a.cols), uint16(a.start), uint16(p.Top), uint16(p.Level), uint32(p.Period), flags)
 		}
 	}
 	f.Fuzz(func(t *testing.T, coded, old []byte, class uint8, n, cols, start, top, level uint16, period uint32, flags uint8) {
@@ -35,9 +39,9 @@ func FuzzCode(f *testing.F) {
 		}
 		p := weights.Params{
 			Class: kind, Cols: a.cols, Based: a.old != nil, Top: int(top), Level: int(level),
-			Zeros: flags&4 != 0, Period: int(period % (weights.MaxPeriod + 2)),
+			Zeros: flags&4 != 0, Sparse: flags&16 != 0, Period: int(period % (weights.MaxPeriod + 2)),
 		}
-		if p.Validate() != nil {
+		if a.sparse = p.Sparse; p.Validate() != nil {
 			t.Skip()
 		}
 		based := flags&8 != 0 || a.old != nil

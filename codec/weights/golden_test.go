@@ -28,6 +28,9 @@ func TestGolden(t *testing.T) {
 			a := makeArray(class, kind, 10_000)
 			note(class, kind, roundTrip(t, class, &a))
 		}
+		a := makeArray(class, kindSparse, 10_000)
+		a.sparse = true
+		note(class, "gaps", roundTrip(t, class, &a))
 		// One model for several arrays with rows of other lengths.
 		enc, m := mix.NewEncoder(nil), weights.NewModel(class, true)
 		for i, cols := range []int{0, 1, 2, 700, 48} {
@@ -37,7 +40,7 @@ func TestGolden(t *testing.T) {
 		}
 		note(class, "series", enc.Finish())
 		// Hints for a half.
-		a := makeArray(class, kindRest, 3000)
+		a = makeArray(class, kindRest, 3000)
 		enc, m = mix.NewEncoder(nil), a.model(class)
 		m.Begin(a.params(class), a.start)
 		half := 1500 * class.Width()

@@ -17,12 +17,14 @@ type Model struct {
 	pruning  pruning
 	zeros    zeros
 	farthest farthest
+	gaps     *gaps // made when first needed
 
 	// The array at hand.
 	params Params
 	near   neighbours
 	ahead  predictor
 	at     setting // of the element at hand
+	least  int     // class of its difference: 1 if it is known to differ
 
 	values, basis []int64 // the elements at hand, and their basis
 }
@@ -55,6 +57,14 @@ func (m *Model) Begin(p Params, start int) {
 	if p.Period > 0 {
 		m.ahead.begin(cols, p.Period)
 	}
+	m.least = 0
+	if p.Sparse {
+		m.least = 1
+		if m.gaps == nil {
+			m.gaps = newGaps()
+		}
+		m.gaps.begin()
+	}
 	m.at = setting{float: m.format.float, foretold: m.format.float && p.Period > 0}
 }
 
@@ -62,11 +72,21 @@ func (m *Model) Begin(p Params, start int) {
 // encoder reads data, a decoder fills it. basis has the length of data or is
 // nil, for zeros. rest, if not nil, says for each element what rounding took
 // from its basis, in 256ths of a step; both ends must have the same. How an array
-// is cut into runs makes no difference to what is coded. Bytes of no whole
-// element at the end are left alone.
+// is cut into runs makes no difference to what is coded, unless it is sparse:
+// then both ends must cut alike, and each run costs about a byte. Bytes of no
+// whole element at the end are left alone.
 func (m *Model) Code(c *mix.Coder, basis []byte, rest []int8, data []byte) {
 	w := m.format.width
 	for len(data) >= w {
+		if m.params.Sparse {
+			n := min(len(data)/w, sparseRun)
+			m.sparse(c, basis[:n*w], rest, data[:n*w])
+			basis, data = basis[n*w:], data[n*w:]
+			if rest != nil {
+				rest = rest[n:]
+			}
+			continue
+		}
 		n := min(len(data)/w, piece)
 		v, b := m.values[:n], m.basis[:n]
 		if basis != nil {

@@ -87,6 +87,14 @@ func (n *neighbours) levels(base int) [forecasts]int {
 	}
 }
 
+// skip goes on by count elements, of which nothing is learned.
+func (n *neighbours) skip(count int) {
+	if n.col += count; n.col >= n.cols {
+		n.col %= n.cols
+		n.changed = 0
+	}
+}
+
 // note takes an element's magnitude and sign, and what the next two shall see
 // to their left. It says whether a row ended.
 func (n *neighbours) note(mag uint64, sign, left int64) (ended bool) {

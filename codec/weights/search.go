@@ -73,8 +73,8 @@ func (s *search) init() {
 	s.mixer = mix.NewMixer8(searchStates*mixSets, 1<<16*3/16, 6)
 }
 
-// code codes the class k.
-func (s *search) code(c *mix.Coder, e *setting, k int) int {
+// code codes the class k, which is least or above.
+func (s *search) code(c *mix.Coder, e *setting, least, k int) int {
 	if s.above(c, e, atForecast, e.class, k) {
 		for j := e.class + 1; j < lastClass; j++ {
 			if !s.above(c, e, goingUp, j, k) {
@@ -83,12 +83,12 @@ func (s *search) code(c *mix.Coder, e *setting, k int) int {
 		}
 		return lastClass
 	}
-	for j := e.class - 1; j >= 0; j-- {
+	for j := e.class - 1; j >= least; j-- {
 		if s.above(c, e, goingDown, j, k) {
 			return j + 1
 		}
 	}
-	return 0
+	return least
 }
 
 // above codes whether the class k is above j.

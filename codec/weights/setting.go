@@ -35,7 +35,7 @@ func restStep(rest int8) int { return 1 + (int(rest)+128)/8 }
 func (m *Model) set(base int) {
 	e, n := &m.at, &m.near
 	e.levels = n.levels(base)
-	e.class = min(max((e.levels[byAll]-halfSpan)/4, 0), lastClass-1)
+	e.class = min(max((e.levels[byAll]-halfSpan)/4, m.least), lastClass-1)
 	if e.foretold {
 		e.guess = m.ahead.guess
 		e.sure, e.sign = m.ahead.lean()
