@@ -7,8 +7,8 @@ LINT    := $(GO) tool -modfile=internal/tools/go.mod
 PKGS    := ./...
 
 # Tests of exact figures that the race detector falsifies: run again without it.
-EXACT      := ^(TestMemoryAndDisk|TestMemoryIsBounded|TestIdleCost)$$
-EXACT_PKGS := ./store ./transfer ./gossip
+EXACT      := ^(TestMemoryAndDisk|TestMemoryIsBounded|TestIdleCost|TestOneOfThousandsOfModels|TestDifferencesAmongThousands|TestSilence)$$
+EXACT_PKGS := ./store ./transfer ./gossip ./fleet
 
 # Packages of arithmetic: with the race detector their tests take an hour, so it
 # sees the short ones of those that start goroutines.

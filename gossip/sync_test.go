@@ -114,6 +114,9 @@ func TestOneAmongThousand(t *testing.T) {
 // Differences among 2,000 publishers are found at a price that follows the
 // differences and hardly the publishers: twice as many of these add no round.
 func TestDifferencesAmongThousands(t *testing.T) {
+	if raced.Enabled {
+		t.Skip("figures for bytes, of thousands of publishers: too slow with the race detector")
+	}
 	cost := func(publishers, differences int) (found int64) {
 		synctest.Test(t, func(t *testing.T) {
 			all := authors(publishers)

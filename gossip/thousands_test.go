@@ -13,6 +13,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/dunlin-mesh/dunlin/internal/raced"
 	"github.com/dunlin-mesh/dunlin/manifest"
 	"github.com/dunlin-mesh/dunlin/trust"
 )
@@ -68,6 +69,9 @@ func crowded(t testing.TB, models int) *trust.Signer {
 // One release of one model among 4,000 of one publisher costs what it costs
 // among one, from any older state, and so does a new model.
 func TestOneOfThousandsOfModels(t *testing.T) {
+	if raced.Enabled {
+		t.Skip("figures for bytes, of thousands of models: too slow with the race detector")
+	}
 	cost := func(models int) (head, release, older, novel int64) {
 		synctest.Test(t, func(t *testing.T) {
 			acme := crowded(t, models)

