@@ -2,10 +2,11 @@ package fleet
 
 import (
 	"fmt"
-	"github.com/dunlin-mesh/dunlin/internal/raced"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/dunlin-mesh/dunlin/internal/raced"
 )
 
 // fill gives nodes the same records of n strangers.
