@@ -77,6 +77,10 @@ type Config struct {
 	Priority map[string]int `json:"priority,omitempty"`
 	// NoMDNS switches discovery on the local network off.
 	NoMDNS bool `json:"no_mdns,omitempty"`
+	// NoContacts keeps this node from telling peers of other peers, and from
+	// dialling those that it is told of: it knows its bootstrap nodes and whom it
+	// met.
+	NoContacts bool `json:"no_contacts,omitempty"`
 	// QuotaBytes bounds what releases may occupy on disk; 0 for no bound but
 	// the disk.
 	QuotaBytes uint64 `json:"quota_bytes,omitempty"`

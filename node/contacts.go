@@ -275,6 +275,9 @@ func (c *contacts) compose(id peer.ID) *card {
 	out := c.standing(connected[at], connected)
 	p.said = out
 	for _, of := range c.news(p, connected[at], connected) {
+		if c.f.discreet {
+			break
+		}
 		out.Known = append(out.Known, signedPeer{Site: c.peers[of].label, Record: c.peers[of].record})
 		p.told[of] = c.peers[of].seq
 	}

@@ -127,7 +127,7 @@ func (c *contacts) take(id peer.ID, conn network.Conn, m *contactsMessage) error
 			// else here, and what lies on this site's networks is found there.
 			t.addrs = slices.DeleteFunc(t.addrs, nearbyAddress)
 		}
-		if t.id != c.f.host.ID() && c.f.book.hear(t, source, time.Now()) {
+		if t.id != c.f.host.ID() && !c.f.discreet && c.f.book.hear(t, source, time.Now()) {
 			news = true
 		}
 	}

@@ -40,6 +40,7 @@ type finder struct {
 	label     string // of this node's site, or empty
 	bootstrap []peer.AddrInfo
 	mdnsName  string // empty for no mDNS
+	discreet  bool   // tell nobody of others, and use nothing of what is told
 	log       *slog.Logger
 
 	relays    *relays

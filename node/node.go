@@ -291,6 +291,7 @@ func (n *Node) newFinder(h host.Host, s premises, r *relays) (*finder, error) {
 	for _, info := range byID {
 		f.bootstrap = append(f.bootstrap, *info)
 	}
+	f.discreet = n.config.NoContacts
 	if !n.config.NoMDNS {
 		f.mdnsName = "_dunlin-" + n.config.Mesh + "._udp"
 	}

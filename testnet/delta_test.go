@@ -87,7 +87,7 @@ func TestDeltasCrossAChain(t *testing.T) {
 			cameByDelta(t, c.far, to)
 			first, second := c.first.Bytes()-before[0], c.second.Bytes()-before[1]
 			t.Logf("delta of %d bytes; %d and %d on the wires, in %s", size, first, second, took.Round(100*time.Millisecond))
-			if most := size + size/50 + 12_000; first > most || second > most {
+			if most := size + size/50 + 15_000; first > most || second > most {
 				t.Errorf("%d and %d bytes on the wires for a delta of %d", first, second, size)
 			}
 		})

@@ -38,7 +38,7 @@ func New(binary, dir string, env ...string) (*Fleet, error) {
 // `dunlin init`. It listens on a free TCP port of loopback and does not look
 // for others by itself, unless args say otherwise.
 func (f *Fleet) Add(ctx context.Context, name string, args ...string) (*Node, error) {
-	return f.AddAt(ctx, name, nil, append([]string{"--no-mdns", "--listen", "/ip4/127.0.0.1/tcp/0"}, args...)...)
+	return f.AddAt(ctx, name, nil, append([]string{"--no-mdns", "--no-contacts", "--listen", "/ip4/127.0.0.1/tcp/0"}, args...)...)
 }
 
 // AddAt makes a node as an operator would, with the arguments of `dunlin init`

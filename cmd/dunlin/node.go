@@ -11,15 +11,16 @@ import (
 )
 
 type initCmd struct {
-	Preset    string   `help:"Kind of link most peers are reached over: lan, wan, narrow or satellite." default:"wan" enum:"lan,wan,narrow,satellite"`
-	Site      string   `help:"Label of the nodes that reach each other without an expensive link." placeholder:"LABEL"`
-	Mesh      string   `help:"Name of the mesh." default:"dunlin" placeholder:"NAME"`
-	Listen    []string `help:"Multiaddr to listen on, again for several; 'none' for a node that only dials. Default: TCP and QUIC on port 4617." placeholder:"ADDR"`
-	Bootstrap []string `help:"Multiaddr, ending in /p2p/PEERID, of a node to connect to." placeholder:"ADDR"`
-	NoMDNS    bool     `name:"no-mdns" help:"Do not look for nodes on the local network."`
-	Quota     uint64   `help:"Most bytes that releases may occupy; 0 for what the disk has." placeholder:"BYTES"`
-	NoRuntime bool     `help:"Carry and serve chunks only; run no model."`
-	Metrics   string   `help:"Serve Prometheus metrics on this address." placeholder:"HOST:PORT"`
+	Preset     string   `help:"Kind of link most peers are reached over: lan, wan, narrow or satellite." default:"wan" enum:"lan,wan,narrow,satellite"`
+	Site       string   `help:"Label of the nodes that reach each other without an expensive link." placeholder:"LABEL"`
+	Mesh       string   `help:"Name of the mesh." default:"dunlin" placeholder:"NAME"`
+	Listen     []string `help:"Multiaddr to listen on, again for several; 'none' for a node that only dials. Default: TCP and QUIC on port 4617." placeholder:"ADDR"`
+	Bootstrap  []string `help:"Multiaddr, ending in /p2p/PEERID, of a node to connect to." placeholder:"ADDR"`
+	NoMDNS     bool     `name:"no-mdns" help:"Do not look for nodes on the local network."`
+	NoContacts bool     `name:"no-contacts" help:"Tell no peer of others, and dial nobody whom a peer told of."`
+	Quota      uint64   `help:"Most bytes that releases may occupy; 0 for what the disk has." placeholder:"BYTES"`
+	NoRuntime  bool     `help:"Carry and serve chunks only; run no model."`
+	Metrics    string   `help:"Serve Prometheus metrics on this address." placeholder:"HOST:PORT"`
 }
 
 // Help is the second part of `dunlin init --help`.
@@ -39,6 +40,7 @@ func (c initCmd) Run(e *env) error {
 	config := node.DefaultConfig()
 	config.Preset, config.Site, config.Mesh = node.Preset(c.Preset), c.Site, c.Mesh
 	config.Bootstrap, config.NoMDNS, config.QuotaBytes = c.Bootstrap, c.NoMDNS, c.Quota
+	config.NoContacts = c.NoContacts
 	config.NoRuntime, config.Metrics = c.NoRuntime, c.Metrics
 	if len(c.Listen) > 0 {
 		config.Listen = c.Listen
