@@ -7,7 +7,7 @@ LINT    := $(GO) tool -modfile=internal/tools/go.mod
 PKGS    := ./...
 
 # Tests of exact figures that the race detector falsifies: run again without it.
-EXACT      := ^(TestMemoryAndDisk|TestMemoryIsBounded|TestIdleCost|TestOneOfThousandsOfModels|TestDifferencesAmongThousands|TestSilence)$$
+EXACT      := ^(TestMemoryAndDisk|TestMemoryIsBounded|TestIdleCost|TestOneOfThousandsOfModels|TestDifferencesAmongThousands|TestSilence|TestSitesTrade|TestSiteFetchesOnce|TestFastPeerGoesSilent|TestAllRestart)$$
 EXACT_PKGS := ./store ./transfer ./gossip ./fleet
 
 # Packages of arithmetic: with the race detector their tests take an hour, so it

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/host"
+
+	"github.com/dunlin-mesh/dunlin/internal/raced"
 )
 
 // lost is longer than any test of this file: a packet that takes so long does
@@ -96,6 +98,9 @@ func TestNarrowUplink(t *testing.T) {
 // TestFastPeerGoesSilent: of two seeds the fast one says nothing any more, its
 // connection standing; the slow one delivers the rest, and little comes twice.
 func TestFastPeerGoesSilent(t *testing.T) {
+	if raced.Enabled {
+		t.Skip("SKIP: takes a minute with the race detector; this test runs again without it")
+	}
 	bubble(t, func(t *testing.T) {
 		r := makeRelease(t, 73, 8<<20)
 		w := &weather{}
@@ -133,6 +138,9 @@ func TestFastPeerGoesSilent(t *testing.T) {
 // TestAllRestart: every node, the seed too, ends in the middle and begins anew
 // on what it has. No chunk that arrived comes again.
 func TestAllRestart(t *testing.T) {
+	if raced.Enabled {
+		t.Skip("SKIP: takes a minute with the race detector; this test runs again without it")
+	}
 	bubble(t, func(t *testing.T) {
 		r := makeRelease(t, 74, 4<<20)
 		hosts := simHosts(t, same(link{2 * mbit, 10 * time.Millisecond}, 4)...)

@@ -11,6 +11,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 
+	"github.com/dunlin-mesh/dunlin/internal/raced"
 	"github.com/dunlin-mesh/dunlin/manifest"
 )
 
@@ -159,6 +160,9 @@ func same(l link, n int) (links []link) {
 // TestSiteFetchesOnce: of three members one fetches, or two share it out; the
 // others have it from them, and one copy enters the site, blocks included.
 func TestSiteFetchesOnce(t *testing.T) {
+	if raced.Enabled {
+		t.Skip("SKIP: takes a minute with the race detector; this test runs again without it")
+	}
 	for name, fetchers := range map[string]int{"one fetches": 1, "two share": 2} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
@@ -228,6 +232,9 @@ func TestTurnPasses(t *testing.T) {
 // release in little more than the time that one copy takes, and the seed sends
 // little more than one.
 func TestSitesTrade(t *testing.T) {
+	if raced.Enabled {
+		t.Skip("SKIP: takes a minute with the race detector; this test runs again without it")
+	}
 	bubble(t, func(t *testing.T) {
 		r := makeRelease(t, 43, 10_000_000)
 		hosts := simHosts(t, same(link{1 * mbit, 10 * time.Millisecond}, 4)...)
