@@ -31,7 +31,7 @@ const (
 
 // syncEvery is how many bytes, syncAfter how long, a crash may cost.
 const (
-	syncEvery = 1 << 20
+	syncEvery = 128 << 10
 	syncAfter = time.Second
 )
 
