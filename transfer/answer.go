@@ -53,10 +53,7 @@ func (s *serving) answer(ctx context.Context) error {
 		if found {
 			continue
 		}
-		if next := due; !next.IsZero() || !refresh.IsZero() {
-			if next.IsZero() || !refresh.IsZero() && refresh.Before(next) {
-				next = refresh
-			}
+		if next := sooner(due, refresh); !next.IsZero() {
 			timer.Reset(time.Until(next))
 		}
 		select {
@@ -111,7 +108,7 @@ func (s *serving) reply(ctx context.Context, a ask) error {
 		if _, err := s.sendHave(a.chunks.File, true); err != nil {
 			return err
 		}
-		return s.sendComing(a.chunks.File, s.fileOf(a.chunks.File), time.Now())
+		return s.sendComing(a.chunks.File)
 	}
 	return s.sendChunk(ctx, a.chunks.File, a.chunks.Chunks[0].From)
 }
@@ -130,7 +127,7 @@ func (s *serving) updates() error {
 		if err != nil {
 			return err
 		}
-		if err := s.sendComing(number, s.fileOf(number), time.Now()); err != nil {
+		if err := s.sendComing(number); err != nil {
 			return err
 		}
 		s.mu.Lock()
@@ -140,13 +137,6 @@ func (s *serving) updates() error {
 		s.mu.Unlock()
 	}
 	return nil
-}
-
-// fileOf returns the file of that number.
-func (s *serving) fileOf(number uint32) manifest.FileID {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.files[number]
 }
 
 // sendHave tells what is held of the file beyond what was told, if anything;

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -103,7 +102,7 @@ type gatherer struct {
 	t      *Transfer
 	scout  *scout
 	errand Errand
-	came   atomic.Uint64             // bytes from outside
+	came   uint64                    // bytes from outside; likewise
 	open   map[peer.ID]*blockSession // idle ones; of the goroutine that calls get
 }
 
@@ -195,9 +194,6 @@ func (g *gatherer) get(ctx context.Context, cids []manifest.CID) error {
 			s := g.open[id]
 			if s == nil {
 				s = &blockSession{t: g.t, id: id, link: g.t.cfg.Link}
-				if !g.t.near(id) {
-					s.came = &g.came
-				}
 			}
 			delete(g.open, id)
 			asking[id] = true
@@ -217,7 +213,10 @@ func (g *gatherer) get(ctx context.Context, cids []manifest.CID) error {
 				r.session.close()
 				return r.err
 			}
-			g.errand.Came(g.came.Load(), 0)
+			if r.session.outside {
+				g.came += r.session.taken
+			}
+			g.errand.Came(g.came, 0)
 			if r.err != nil {
 				r.session.close()
 			} else {

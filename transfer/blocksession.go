@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"sync/atomic"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -21,9 +20,11 @@ type blockSession struct {
 	id   peer.ID
 	link Link
 	peer *peerRecord
-	conn *conn          // nil before the first ask
-	hi   bool           // the peer has said hello
-	came *atomic.Uint64 // counts what came from outside; nil inside
+	conn *conn // nil before the first ask
+	hi   bool  // the peer has said hello
+
+	outside bool   // the peer is not of this site; set by open
+	taken   uint64 // bytes of frames, by the last ask
 }
 
 func (s *blockSession) close() {
@@ -38,6 +39,7 @@ func (s *blockSession) close() {
 
 // ask gets from the peer what it holds of the blocks wanted.
 func (s *blockSession) ask(ctx context.Context, w *wants) error {
+	s.taken = 0
 	err := s.open(ctx)
 	if err != nil {
 		return err
@@ -67,7 +69,7 @@ func (s *blockSession) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.link = s.t.linkOf(stream.Conn())
+	s.link, s.outside = s.t.linkOf(stream.Conn()), !s.t.inside(stream.Conn())
 	s.peer = s.t.peers.get(s.id, s.link, max(s.t.cfg.MemoryBytes/4, 2*codec.MaxFrameBytes))
 	s.t.totals.fetching.Add(1)
 	pace := s.link.pace()
@@ -168,9 +170,7 @@ func (s *blockSession) take(cid manifest.CID, size int) error {
 		return &storeError{err}
 	}
 	s.t.totals.blocksIn.Add(1)
-	if s.came != nil {
-		s.came.Add(uint64(size))
-	}
+	s.taken += uint64(size)
 	return nil
 }
 

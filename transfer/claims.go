@@ -119,7 +119,6 @@ type told struct {
 	chunks manifest.Ranges
 	bytes  uint64
 	at     time.Time
-	any    bool
 }
 
 // planOf returns the fetch of a file that runs here, if one does.
@@ -152,26 +151,25 @@ func (t *Transfer) planned(p *plan) (forget func()) {
 }
 
 // sendComing tells what this node has claimed of a file, if that is news or due
-// again, and whether there is anything that may be due later.
-func (s *serving) sendComing(number uint32, id manifest.FileID, now time.Time) error {
+// again.
+func (s *serving) sendComing(number uint32) error {
+	s.mu.Lock()
+	id := s.files[number]
+	before, begun := s.claimed[number]
+	s.mu.Unlock()
 	var chunks manifest.Ranges
 	var bytes uint64
 	p := s.t.planOf(id)
 	if p != nil {
 		chunks, bytes = p.claims(id)
 	}
-	s.mu.Lock()
-	before := s.claimed[number]
-	s.mu.Unlock()
+	now := time.Now()
 	same := slices.Equal(before.chunks, chunks)
-	if same && (before.bytes == bytes || now.Sub(before.at) < s.pace.stall/2) && (before.any || p == nil) {
+	if same && (before.bytes == bytes || now.Sub(before.at) < s.pace.stall/2) && (begun || p == nil) {
 		return nil
 	}
 	s.mu.Lock()
-	if s.claimed == nil {
-		s.claimed = map[uint32]told{}
-	}
-	s.claimed[number] = told{chunks, bytes, now, true}
+	s.claimed[number] = told{chunks, bytes, now}
 	s.mu.Unlock()
 	return s.conn.send(&message{Coming: &coming{File: number, Chunks: chunks, Bytes: bytes}})
 }
@@ -192,9 +190,7 @@ func (s *serving) refresh(now time.Time) (next time.Time) {
 			}
 			due = now.Add(s.pace.stall / 2)
 		}
-		if next.IsZero() || due.Before(next) {
-			next = due
-		}
+		next = sooner(next, due)
 	}
 	return next
 }

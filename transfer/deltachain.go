@@ -160,5 +160,17 @@ func (r *deltaRun) may(id peer.ID) bool {
 	if r.t.near(id) {
 		return !r.job.Outside
 	}
-	return r.turn.Leads(r.t.cfg.Host.ID(), r.job.Release)
+	return r.leads()
+}
+
+// leads says whether this node is the one of its site to ask outside, as of the
+// turn that was looked at last.
+func (r *deltaRun) leads() bool { return r.turn.Leads(r.t.cfg.Host.ID(), r.job.Release) }
+
+// look takes the turn anew; the error is ErrTurn if nobody may be asked.
+func (r *deltaRun) look() error {
+	if r.turn, r.turned = r.job.Errand.Turn(); r.job.Outside && !r.leads() {
+		return ErrTurn
+	}
+	return nil
 }

@@ -93,8 +93,8 @@ func (r *deltaRun) court(ctx context.Context, missing uint64, p *part) (*suitor,
 			}
 		case <-timer.C:
 		case <-r.turned:
-			if r.turn, r.turned = r.job.Errand.Turn(); r.job.Outside && !r.turn.Leads(r.t.cfg.Host.ID(), r.job.Release) {
-				return nil, ErrTurn
+			if err := r.look(); err != nil {
+				return nil, err
 			}
 		case <-r.scout.wake:
 		case <-ctx.Done():

@@ -134,7 +134,6 @@ func (t *Transfer) delta(ctx context.Context, job DeltaJob) (DeltaResult, error)
 	}
 	r := &deltaRun{t: t, job: job, id: job.File.ID(), chunks: c.chunks, scout: newScout(t, DeltaProtocolID, Use{job.Release, UseDelta}), rates: map[peer.ID]float64{}}
 	defer r.scout.close()
-	r.turn, r.turned = job.Errand.Turn()
 	r.scout.allow(r.may)
 	if c.chunks.Len() > maxDeltaChunks {
 		return DeltaResult{}, &NoDeltaError{Reason: DeltaNoRoom, Err: fmt.Errorf("file of %d chunks, at most %d", c.chunks.Len(), maxDeltaChunks)}
@@ -153,8 +152,8 @@ func (t *Transfer) delta(ctx context.Context, job DeltaJob) (DeltaResult, error)
 			r.report(0, 0)
 			return r.result, err
 		}
-		if r.turn, r.turned = job.Errand.Turn(); job.Outside && !r.turn.Leads(t.cfg.Host.ID(), job.Release) {
-			return r.result, ErrTurn
+		if err := r.look(); err != nil {
+			return r.result, err
 		}
 		err = r.local(ctx)
 		if err == nil {
@@ -282,9 +281,7 @@ func (r *deltaRun) report(peers, holders int) {
 		WantedBytes: r.wanted, StoredBytes: r.wanted - r.left(), FrameBytes: r.frames.Load(),
 		Peers: peers, Holders: holders,
 	}
-	if r.job.Errand != nil {
-		r.job.Errand.Came(r.frames.Load(), r.left())
-	}
+	r.job.Errand.Came(r.frames.Load(), r.left())
 	if r.job.Progress != nil && now != r.reported {
 		r.reported = now
 		r.job.Progress(now)

@@ -199,16 +199,13 @@ func (r *deltaRun) refuse(s *suitor, code deltaCode) {
 func (r *deltaRun) take(ctx context.Context, s *suitor, p *part, missing uint64) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer context.AfterFunc(ctx, func() { _ = s.session.conn.stream.Reset() })()
-	if !r.t.near(s.id) {
-		var watching sync.WaitGroup
-		defer watching.Wait()
-		defer cancel(nil)
-		watching.Go(func() { r.watch(ctx, cancel) })
-	}
-	var telling sync.WaitGroup
-	defer telling.Wait()
+	var beside sync.WaitGroup
+	defer beside.Wait()
 	defer cancel(nil)
-	telling.Go(func() { r.tell(ctx) })
+	beside.Go(func() { r.tell(ctx) })
+	if !r.t.near(s.id) {
+		beside.Go(func() { r.watch(ctx, cancel) })
+	}
 	var decoding chan error
 	start := func() {
 		decoding = make(chan error, 1)

@@ -106,7 +106,7 @@ func (p *plan) join(s *session) {
 	p.sessions[s] = true
 	s.has = make([]uint64, (len(p.slots)+63)/64)
 	s.seed = seedOf([]byte(s.peer.id))
-	s.cursor = begin(s.self, s.peer.id, len(p.slots))
+	s.cursor = begin(p.self, s.peer.id, len(p.slots))
 	p.progress.Peers = len(p.sessions)
 }
 
@@ -174,6 +174,9 @@ func (p *plan) held(s *session, file int, r manifest.Ranges) bool {
 			s.has[i/64] |= 1 << (i % 64)
 			s.count++
 			p.slots[i].holders++
+			if p.slots[i].missing {
+				s.useful++
+			}
 		}
 	}
 	return true
@@ -185,6 +188,9 @@ func (p *plan) lost(s *session, i int) {
 		s.has[i/64] &^= 1 << (i % 64)
 		s.count--
 		p.slots[i].holders--
+		if p.slots[i].missing {
+			s.useful--
+		}
 	}
 }
 
@@ -259,7 +265,7 @@ func (p *plan) rarest(s *session, room, most int, now time.Time) []int {
 	if s.outside {
 		near, claimers = p.nearby(now), p.claimers(s, now)
 	}
-	self := seedOf([]byte(s.self))
+	self := seedOf([]byte(p.self))
 	var own, rest picks
 	foreign := 0 // slots in others' shares that nobody has claimed
 	for n := range len(p.slots) {
@@ -384,6 +390,11 @@ func (p *plan) stored(s *session, i int) {
 	p.partBytes -= len(p.parts[i])
 	delete(p.parts, i)
 	p.left--
+	for o := range p.sessions {
+		if o.holds(i) {
+			o.useful--
+		}
+	}
 	p.progress.StoredBytes += uint64(c.bytes)
 	for _, o := range c.owners {
 		if o != nil && o != s {
@@ -429,7 +440,7 @@ func (p *plan) snapshot() Progress {
 	defer p.mu.Unlock()
 	p.progress.Holders = 0
 	for s := range p.sessions {
-		if p.useful(s) {
+		if s.useful > 0 {
 			p.progress.Holders++
 		}
 	}

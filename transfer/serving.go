@@ -72,7 +72,7 @@ func (t *Transfer) serve(ctx context.Context, stream network.Stream) {
 	s := &serving{
 		t: t, peer: peer, link: link, pace: link.pace(), last: time.Now(),
 		conn: newConn(stream, writeBuffer, messageWithin, link.pace().writeStall, &t.traffic, &peer.traffic),
-		wake: make(chan struct{}, 1), stales: map[uint32]int{},
+		wake: make(chan struct{}, 1), stales: map[uint32]int{}, claimed: map[uint32]told{},
 	}
 	defer context.AfterFunc(ctx, func() { _ = stream.Reset() })()
 	if retry := t.admit(s); retry > 0 {

@@ -24,7 +24,6 @@ const (
 type session struct {
 	t    *Transfer
 	plan *plan
-	self peer.ID
 	peer *peerRecord
 	conn *conn
 	pace pace
@@ -36,6 +35,7 @@ type session struct {
 
 	// The rest belongs to plan.mu.
 	has        []uint64  // slots that the peer holds, a bit each
+	useful     int       // of has, slots that are missing here
 	count      int       // of has
 	heard      bool      // the peer has said what it holds
 	claims     []uint64  // slots that the peer has asked others for; nil for none
@@ -108,7 +108,7 @@ func (p *plan) ask(ctx context.Context, t *Transfer, id peer.ID, job Job) (Link,
 	defer t.totals.fetching.Add(-1)
 	now := time.Now()
 	s := &session{
-		t: t, plan: p, self: t.cfg.Host.ID(), peer: r, pace: link.pace(),
+		t: t, plan: p, peer: r, pace: link.pace(),
 		conn:   newConn(stream, 4<<10, messageWithin, link.pace().writeStall, &t.traffic, &r.traffic),
 		wake:   make(chan struct{}, 1),
 		window: window{least: link.pace().minWindow, most: t.cfg.MaxWindowBytes},

@@ -103,7 +103,7 @@ func (p *plan) hopeless(t *Transfer, turn bool, begun time.Time) error {
 		if len(s.expected) > 0 && !s.busy && now.Sub(later(s.completed, s.expected[0].at)) > slowInside {
 			return ErrSlow
 		}
-		if p.useful(s) {
+		if s.useful > 0 {
 			return nil
 		}
 	}
@@ -116,22 +116,16 @@ func (p *plan) hopeless(t *Transfer, turn bool, begun time.Time) error {
 	return ErrTurn
 }
 
-// useful says whether the peer of s holds anything that is missing; the caller
-// holds mu.
-func (p *plan) useful(s *session) bool {
-	for i := range p.slots {
-		if s.count == 0 {
-			return false
-		}
-		if p.slots[i].missing && s.holds(i) {
-			return true
-		}
-	}
-	return false
-}
-
 // heardWithin is how long peers inside may take to say what they hold.
 const heardWithin = time.Second
+
+// sooner returns the sooner of two times, of which the zero one is never.
+func sooner(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}
 
 func later(a, b time.Time) time.Time {
 	if a.After(b) {
