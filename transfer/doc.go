@@ -54,11 +54,14 @@
 //	         deltacourt.go   a round: ask several peers, choose one
 //	         deltatake.go    take what it sends, decode it meanwhile
 //	         deltachain.go   go where it is passed on
+//	         deltasession.go the client's end of a stream
 //	         deltawriter.go  cut what is decoded into chunks, store them
 //	server   deltaserve.go   answer, wait with the client, send
+//	         deltaverdict.go what there is to offer
 //	         deltacode.go    code once for all who ask, within each peer's ration
 //	both     deltacache.go   complete deltas and parts of others, on disk
 //	         deltagrowth.go  one of them: written by one, read by many meanwhile
+//	         deltaread.go    the reading of it
 //
 // What came of a delta survives a cut and kill -9, and all but the last second
 // or two a power cut. A delta that proves wrong costs its sender a parole, and
