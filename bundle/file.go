@@ -165,15 +165,15 @@ func (in *intake) byDelta(ctx context.Context, d Decoder) error {
 		_, err := p.skip()
 		return err
 	}
-	w := &chunkWriter{ctx: ctx, in: in}
+	w := newChunkWriter(ctx, in)
 	err := d.Decode(ctx, in.f, p, w)
 	switch {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
 	case p.failed() != nil:
 		return p.failed()
-	case w.err != nil:
-		return w.err
+	case w.Err() != nil:
+		return w.Err()
 	case errors.Is(err, ErrLacks):
 		_, skipErr := p.skip()
 		return errors.Join(err, skipErr)
@@ -193,56 +193,40 @@ func (in *intake) byDelta(ctx context.Context, d Decoder) error {
 // chunkWriter takes a file in order, cuts it into chunks and stores those that
 // are missing. Its first error stays.
 type chunkWriter struct {
-	ctx   context.Context //nolint:containedctx // of the decoding that writes
-	in    *intake
-	next  int    // chunk that is being filled
-	chunk []byte // what came of it
-	err   error
+	manifest.Cutter
+	ctx context.Context //nolint:containedctx // of the decoding that writes
+	in  *intake
 }
 
-// Write implements io.Writer.
-func (w *chunkWriter) Write(p []byte) (int, error) {
-	if w.err != nil {
-		return 0, w.err
+func newChunkWriter(ctx context.Context, in *intake) *chunkWriter {
+	w := &chunkWriter{ctx: ctx, in: in}
+	w.Cutter = manifest.Cutter{
+		Chunks: in.what.chunks, Put: w.put,
+		Past: malformed("the delta of %s makes more than its %d bytes", in.f.ID, in.f.Size),
 	}
-	for rest := p; len(rest) > 0; {
-		if w.next >= w.in.what.chunks.Len() {
-			w.err = malformed("the delta of %s makes more than its %d bytes", w.in.f.ID, w.in.f.Size)
-			return 0, w.err
-		}
-		_, length := w.in.what.chunks.At(w.next)
-		n := min(length-len(w.chunk), len(rest))
-		w.chunk, rest = append(w.chunk, rest[:n]...), rest[n:]
-		if len(w.chunk) < length {
-			break
-		}
-		if w.err = w.put(); w.err != nil {
-			return 0, w.err
-		}
-		w.next, w.chunk = w.next+1, w.chunk[:0]
-		w.in.told()
-	}
-	return len(p), nil
+	return w
 }
 
-func (w *chunkWriter) put() error {
+func (w *chunkWriter) put(i int, chunk []byte) error {
 	if w.ctx.Err() != nil {
 		return context.Cause(w.ctx)
 	}
-	if !w.in.held.Contains(w.next) {
-		return w.in.put(w.ctx, w.next, w.chunk)
+	if w.in.held.Contains(i) {
+		w.in.report.Held++
+		if manifest.SumDigest(chunk) != w.in.what.digests[i] {
+			return malformed("the delta of %s makes another chunk %d", w.in.f.ID, i)
+		}
+	} else if err := w.in.put(w.ctx, i, chunk); err != nil {
+		return err
 	}
-	w.in.report.Held++
-	if manifest.SumDigest(w.chunk) != w.in.what.digests[w.next] {
-		return malformed("the delta of %s makes another chunk %d", w.in.f.ID, w.next)
-	}
+	w.in.told()
 	return nil
 }
 
 // finish checks that the file is whole.
 func (w *chunkWriter) finish() error {
-	if w.next != w.in.what.chunks.Len() || len(w.chunk) > 0 {
-		return malformed("the delta of %s makes %d of its %d chunks", w.in.f.ID, w.next, w.in.what.chunks.Len())
+	if n, whole := w.Cut(); !whole {
+		return malformed("the delta of %s makes %d of its %d chunks", w.in.f.ID, n, w.Chunks.Len())
 	}
 	return nil
 }

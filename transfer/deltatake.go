@@ -370,8 +370,8 @@ func (r *deltaRun) decode(ctx context.Context, k deltaKey, g *growth) error {
 	r.t.cfg.Logger.Debug("decoding", slog.String("path", r.job.File.Path))
 	err = r.t.deltas.cfg.Coder.Decode(ctx, old, g.reader(ctx), w)
 	switch {
-	case w.err != nil:
-		return w.err
+	case w.Err() != nil:
+		return w.Err()
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
 	case errors.Is(err, ErrCorrupt):
