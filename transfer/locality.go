@@ -1,11 +1,11 @@
 package transfer
 
 import (
-	"net"
-
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	manet "github.com/multiformats/go-multiaddr/net"
+
+	"github.com/dunlin-mesh/dunlin/internal/nearby"
 )
 
 // linkOf returns the class of a connection.
@@ -28,27 +28,11 @@ func (t *Transfer) pathOf(c network.Conn) Path {
 	return rest
 }
 
-// looksNear says whether the other end lies on this machine, is link-local, or
-// is inside a subnet that one of this machine's interfaces is on. A private
-// address alone means nothing: it may lie behind a VPN over a satellite.
+// looksNear says whether the other end is near by its address. A relay, or a
+// name, is not.
 func looksNear(c network.Conn) bool {
 	ip, err := manet.ToIP(c.RemoteMultiaddr())
-	if err != nil {
-		return false // a relay, or a name
-	}
-	if ip.IsLoopback() || ip.IsLinkLocalUnicast() {
-		return true
-	}
-	addrs, err := net.InterfaceAddrs()
-	if err != nil {
-		return false
-	}
-	for _, a := range addrs {
-		if n, ok := a.(*net.IPNet); ok && n.Contains(ip) {
-			return true
-		}
-	}
-	return false
+	return err == nil && nearby.IP(ip)
 }
 
 // linkTo returns the class of the cheapest connection to a peer.
