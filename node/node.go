@@ -232,7 +232,8 @@ func (n *Node) Run(ctx context.Context) (err error) {
 	}
 	net.transfer, err = transfer.New(transfer.Config{
 		Host: anyRoad{h}, Store: holder{n.store}, Link: transfer.Link(n.config.Preset), Site: neighbourhood{net.site}, Logger: n.log, Paths: n.paths,
-		Delta: n.deltaConfig(),
+		Discreet: n.config.NoContacts,
+		Delta:    n.deltaConfig(),
 		OnBadPeer: func(p peer.ID, err error) {
 			n.log.Warn("a peer misbehaved, fetching elsewhere", slog.String("peer", p.String()), slog.Any("error", err))
 		},

@@ -27,6 +27,9 @@ type Config struct {
 	// schedules. Without, every connection outside of the site is on a link of
 	// the class Link, without bounds.
 	Paths Paths
+	// Discreet keeps this transfer from telling peers where others may be reached,
+	// and from connecting to whom it is told of. It then serves each delta itself.
+	Discreet bool
 	// MaxSessions bounds the sessions served at once, 1 to 4096; default 64. A
 	// peer beyond it hears "busy".
 	MaxSessions int

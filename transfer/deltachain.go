@@ -132,7 +132,7 @@ func (r *deltaRun) reach(ctx context.Context, w *deltaWait) {
 	if err != nil || id == r.t.cfg.Host.ID() {
 		return
 	}
-	if !r.t.connected(id) {
+	if !r.t.connected(id) && !r.t.cfg.Discreet {
 		info := peer.AddrInfo{ID: id}
 		for _, b := range w.Addrs {
 			if a, err := multiaddr.NewMultiaddrBytes(b); err == nil {

@@ -65,6 +65,27 @@ func TestDeltaChain(t *testing.T) {
 	})
 }
 
+// TestDiscreetGivesItself: a peer that is to tell nobody of others sends nobody
+// elsewhere.
+func TestDiscreetGivesItself(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		v1, v2 := updated(t, 53, 1<<20)
+		hosts := simHosts(t, same(link{1 * mbit, 10 * time.Millisecond}, 3)...)
+		v := settle(t, hosts, []int{0, 1, 2}, func(i int, h host.Host, edit func(*Config)) *node {
+			s := onlyOld(v1, v2)
+			if i == 0 {
+				s = both(v1, v2)
+			}
+			return deltaNode(t, h, s, &fakeCoder{}, edit, func(c *Config) { c.Discreet = i == 0 })
+		})
+		v.update(t, v1, v2)
+		if sent := v.nodes[0].Stats().Deltas.BytesSent; sent < 2*uint64(deltaSize(v2))*9/10 {
+			t.Errorf("sent %d bytes of a delta of %d that two asked for", sent, deltaSize(v2))
+		}
+		v.stop()
+	})
+}
+
 // TestDeltaChainBreaks: a link of the chain vanishes, or goes silent, in the
 // middle. Those behind it go on from where they are.
 func TestDeltaChainBreaks(t *testing.T) {

@@ -189,7 +189,7 @@ func (s *deltaServing) answer(ctx, runCtx context.Context, taken <-chan struct{}
 		v := s.consider()
 		var other peer.ID
 		if v.fault == "" && v.wait == "" && s.outside && booked == nil {
-			if other, booked = s.t.deltas.link(v.key, s.peer.id, s.ask.Direct); booked == nil {
+			if other, booked = s.t.deltas.link(v.key, s.peer.id, s.ask.Direct || s.t.cfg.Discreet); booked == nil {
 				v.wait = waitElsewhere
 			}
 		}
