@@ -1,11 +1,12 @@
 package fleet
 
 import (
-	"math/rand/v2"
 	"sync"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/dunlin-mesh/dunlin/internal/parley"
 )
 
 // Bounds and times of contacts.
@@ -75,7 +76,7 @@ func (c *contacts) arrived(f *Fleet, p peer.ID) {
 	k.here, k.otherMesh = true, false
 	wait := time.Duration(0)
 	if f.config.Host.ID() > p {
-		wait = jitter(fallback)
+		wait = parley.Jitter(fallback)
 	}
 	k.plan(time.Now().Add(wait), max(pace.pause, k.pause))
 	c.poke()
@@ -137,7 +138,7 @@ func (c *contacts) planFor(f *Fleet, p peer.ID, k *contact, r *row, now time.Tim
 		pause = max(pace.progress, k.pause)
 	}
 	if inside && r.inside && r.via != f.config.Table.config.Self {
-		wait = jitter(recheck) // r.via has told it as well
+		wait = parley.Jitter(recheck) // r.via has told it as well
 	}
 	k.plan(now.Add(wait), pause)
 }
@@ -231,7 +232,3 @@ func (c *contacts) onParole(p peer.ID) bool {
 	k := c.peers[p]
 	return k != nil && time.Now().Before(k.until)
 }
-
-// jitter returns a duration within a quarter of d, so that nodes that started
-// together do not stay together.
-func jitter(d time.Duration) time.Duration { return d - d/4 + rand.N(d/2) }

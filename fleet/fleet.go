@@ -14,6 +14,8 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/protocol"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/dunlin-mesh/dunlin/internal/parley"
 )
 
 // Protocol names the protocol of sessions: see docs/protocol.md.
@@ -54,10 +56,11 @@ type Fleet struct {
 	mesh     []byte // mark of the mesh
 	outside  pace
 	packer   *packer
+	peers    *parley.Acquaintances
 	contacts *contacts
 
+	gate   *parley.Gate // for inbound sessions
 	gates  sync.Mutex
-	gate   gate // guarded by gates
 	closed bool // guarded by gates; Run has ended
 	served sync.WaitGroup
 
@@ -97,10 +100,15 @@ func New(config Config) (*Fleet, error) {
 	}
 	f := &Fleet{
 		config: config, mesh: meshMark(config.Table.config.Mesh), outside: outside, packer: packer,
-		contacts: newContacts(), gate: gate{peers: make(map[peer.ID]*visitor)}, patience: firstPatience,
+		contacts: newContacts(), patience: firstPatience,
+		gate: &parley.Gate{Most: maxInbound, MostPerPeer: maxInboundPerPeer, Burst: inboundBurst, Refill: inboundRefill},
+	}
+	f.peers = &parley.Acquaintances{
+		Host: config.Host, Protocol: Protocol,
+		Arrived: func(p peer.ID) { f.contacts.arrived(f, p) }, Left: f.contacts.left,
 	}
 	if f.epoch, err = config.Table.nextEpoch(0); err != nil {
-		packer.close()
+		packer.Close()
 		return nil, err
 	}
 	return f, nil
@@ -110,8 +118,8 @@ func New(config Config) (*Fleet, error) {
 // table and returns nil, or what the host refused. Everything that Run started
 // has ended when it returns. Run may be called once.
 func (f *Fleet) Run(ctx context.Context) error {
-	defer f.packer.close()
-	events, err := f.watch()
+	defer f.packer.Close()
+	events, err := f.peers.Watch("dunlin/fleet")
 	if err != nil {
 		return err
 	}
@@ -127,7 +135,7 @@ func (f *Fleet) Run(ctx context.Context) error {
 		f.served.Wait()
 	}()
 	group, groupCtx := errgroup.WithContext(ctx)
-	group.Go(func() error { return f.follow(groupCtx, events) })
+	group.Go(func() error { return f.peers.Follow(groupCtx, events) })
 	group.Go(func() error { return f.keepMeeting(groupCtx) })
 	group.Go(func() error { return f.keepSaving(groupCtx) })
 	err = group.Wait()

@@ -3,12 +3,11 @@ package fleet
 import (
 	"bufio"
 	"encoding/binary"
-	"errors"
 	"fmt"
-	"io"
 
 	"github.com/klauspost/compress/zstd"
 
+	"github.com/dunlin-mesh/dunlin/internal/parley"
 	"github.com/dunlin-mesh/dunlin/manifest"
 )
 
@@ -21,35 +20,18 @@ const (
 	zstdWindowBytes = 128 << 10
 )
 
-// packer holds the zstd coders of a fleet. Safe for concurrent use.
-type packer struct {
-	encoder *zstd.Encoder
-	decoder *zstd.Decoder
-}
+// packer makes and reads frames. Safe for concurrent use.
+type packer struct{ *parley.Packer }
 
 func newPacker() (*packer, error) {
-	encoder, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderCRC(false), zstd.WithLowerEncoderMem(true),
-		zstd.WithEncoderLevel(zstd.SpeedDefault), zstd.WithWindowSize(zstdWindowBytes), zstd.WithSingleSegment(true))
-	if err != nil {
-		return nil, fmt.Errorf("set up zstd: %w", err)
-	}
-	decoder, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
-		zstd.WithDecoderMaxMemory(maxTurnBytes), zstd.WithDecodeAllCapLimit(true))
-	if err != nil {
-		return nil, fmt.Errorf("set up zstd: %w", err)
-	}
-	return &packer{encoder: encoder, decoder: decoder}, nil
-}
-
-func (p *packer) close() {
-	_ = p.encoder.Close() // nothing is buffered
-	p.decoder.Close()
+	p, err := parley.NewPacker(parley.PackerConfig{Level: zstd.SpeedDefault, Window: zstdWindowBytes, Readers: 1, Most: maxTurnBytes})
+	return &packer{p}, err
 }
 
 // frame returns content as a frame, whichever way is shorter.
 func (p *packer) frame(content []byte) []byte {
 	if len(content) >= minPackedBytes {
-		if packed := p.encoder.EncodeAll(content, nil); len(packed) < len(content) {
+		if packed := p.Pack(content); len(packed) < len(content) {
 			return append(binary.AppendUvarint(nil, uint64(len(packed))<<1|1), packed...)
 		}
 	}
@@ -67,32 +49,20 @@ func (p *packer) read(r *bufio.Reader) ([]byte, error) {
 	if size > maxTurnBytes {
 		return nil, fmt.Errorf("turn of %d bytes, at most %d: %w", size, maxTurnBytes, manifest.ErrFormat)
 	}
-	data := make([]byte, 0, min(size, 4096)) // more as it arrives, not as it is promised
-	for uint64(len(data)) < size {
-		step := min(size-uint64(len(data)), 4096)
-		data = append(data, make([]byte, step)...)
-		if _, err := io.ReadFull(r, data[uint64(len(data))-step:]); err != nil {
-			return nil, cutShort(err)
-		}
+	data, err := parley.ReadExactly(r, int(size))
+	if err != nil {
+		return nil, err
 	}
 	if head&1 == 0 {
 		return data, nil
 	}
-	header := new(zstd.Header)
-	if header.Decode(data) != nil || !header.HasFCS || header.FrameContentSize > maxTurnBytes {
-		return nil, fmt.Errorf("turn of %d bytes: zstd header: %w", size, manifest.ErrFormat)
+	told, err := p.Size(data)
+	if err != nil {
+		return nil, fmt.Errorf("turn of %d bytes: %w", size, err)
 	}
-	content, err := p.decoder.DecodeAll(data, make([]byte, 0, header.FrameContentSize))
-	if err != nil || uint64(len(content)) != header.FrameContentSize {
-		return nil, fmt.Errorf("turn of %d bytes: zstd gives %d: %w", size, len(content), manifest.ErrFormat)
+	content, err := p.Unpack(data, told)
+	if err != nil {
+		return nil, fmt.Errorf("turn of %d bytes: %w", size, err)
 	}
 	return content, nil
-}
-
-// cutShort turns the end of a stream inside a frame into an error.
-func cutShort(err error) error {
-	if errors.Is(err, io.EOF) {
-		return io.ErrUnexpectedEOF
-	}
-	return err
 }

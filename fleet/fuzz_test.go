@@ -79,7 +79,7 @@ func FuzzFrame(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	f.Cleanup(p.close)
+	f.Cleanup(p.Close)
 	f.Add([]byte{})
 	f.Add(p.frame([]byte("short")))
 	f.Add(p.frame(bytes.Repeat([]byte("long "), 1000)))

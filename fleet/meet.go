@@ -2,79 +2,21 @@ package fleet
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"time"
 
-	"github.com/libp2p/go-libp2p/core/event"
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
-	"github.com/libp2p/go-libp2p/p2p/host/eventbus"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/dunlin-mesh/dunlin/internal/parley"
 )
 
 const (
 	meeters       = 4 // sessions that this node begins at once
 	sessionBudget = 10 * time.Minute
 )
-
-// watch subscribes to what the host learns of its peers.
-func (f *Fleet) watch() (event.Subscription, error) {
-	events, err := f.config.Host.EventBus().Subscribe([]any{
-		new(event.EvtPeerIdentificationCompleted),
-		new(event.EvtPeerProtocolsUpdated),
-		new(event.EvtPeerConnectednessChanged),
-	}, eventbus.Name("dunlin/fleet"))
-	if err != nil {
-		return nil, fmt.Errorf("subscribe to events of the host: %w", err)
-	}
-	return events, nil
-}
-
-// follow keeps contacts in step with the connections until ctx ends.
-func (f *Fleet) follow(ctx context.Context, events event.Subscription) error {
-	h := f.config.Host
-	for _, p := range h.Network().Peers() {
-		if speaks, err := h.Peerstore().SupportsProtocols(p, Protocol); err == nil && len(speaks) > 0 {
-			f.arrived(p)
-		}
-	}
-	for {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case e, ok := <-events.Out():
-			if !ok {
-				return errors.New("events of the host ended")
-			}
-			switch e := e.(type) {
-			case event.EvtPeerIdentificationCompleted:
-				if slices.Contains(e.Protocols, Protocol) {
-					f.arrived(e.Peer)
-				}
-			case event.EvtPeerProtocolsUpdated:
-				if slices.Contains(e.Added, Protocol) {
-					f.arrived(e.Peer)
-				}
-				if slices.Contains(e.Removed, Protocol) {
-					f.contacts.left(e.Peer)
-				}
-			case event.EvtPeerConnectednessChanged:
-				if e.Connectedness != network.Connected {
-					f.contacts.left(e.Peer)
-				}
-			}
-		}
-	}
-}
-
-func (f *Fleet) arrived(p peer.ID) {
-	if f.config.Host.Network().Connectedness(p) == network.Connected {
-		f.contacts.arrived(f, p)
-	}
-}
 
 // keepMeeting begins sessions when they are due until ctx ends.
 func (f *Fleet) keepMeeting(ctx context.Context) error {
@@ -92,7 +34,7 @@ func (f *Fleet) keepMeeting(ctx context.Context) error {
 			})
 			continue
 		}
-		if err := sleepUntil(ctx, again, f.contacts.wake); err != nil {
+		if err := parley.SleepUntil(ctx, again, f.contacts.wake); err != nil {
 			_ = group.Wait() // never an error
 			return err
 		}
@@ -125,7 +67,7 @@ func (f *Fleet) serve(ctx context.Context, stream network.Stream) {
 		return
 	}
 	f.gates.Lock()
-	admitted := !f.closed && f.gate.enter(p, time.Now())
+	admitted := !f.closed && f.gate.Enter(p)
 	if admitted {
 		f.served.Add(1)
 	}
@@ -135,12 +77,10 @@ func (f *Fleet) serve(ctx context.Context, stream network.Stream) {
 		return
 	}
 	defer func() {
-		f.gates.Lock()
-		f.gate.leave(p)
-		f.gates.Unlock()
+		f.gate.Leave(p)
 		f.served.Done()
 	}()
-	f.arrived(p) // the host may not know yet what it speaks
+	f.peers.Meet(p) // the host may not know yet what it speaks
 	ctx, cancel := context.WithTimeout(ctx, sessionBudget)
 	defer cancel()
 	s := f.newSession(stream)
@@ -156,22 +96,4 @@ func (f *Fleet) finish(ctx context.Context, s *session, err error) {
 	if err != nil && ctx.Err() == nil && atFault(err) {
 		f.config.Logger.Warn("peer put on parole", slog.String("peer", s.with.String()), slog.Any("error", err))
 	}
-}
-
-// sleepUntil returns nil at the given time (never, if it is zero) or at a token
-// of wake, and the error of ctx when that ends.
-func sleepUntil(ctx context.Context, at time.Time, wake <-chan struct{}) error {
-	var due <-chan time.Time
-	if !at.IsZero() {
-		timer := time.NewTimer(time.Until(at))
-		defer timer.Stop()
-		due = timer.C
-	}
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-due:
-	case <-wake:
-	}
-	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/dunlin-mesh/dunlin/internal/parley"
 	"github.com/dunlin-mesh/dunlin/manifest"
 )
 
@@ -139,30 +140,20 @@ func validateEntries(entries []entry) error {
 	return nil
 }
 
+// shape bounds sections.
+func shape() parley.Shape {
+	return parley.Shape{Depth: maxDepth, Entries: maxSectionEntries, PartBytes: partBytes}
+}
+
 func (s *section) validate() error {
-	switch {
-	case len(s.Prefix) > maxDepth:
-		return fmt.Errorf("prefix of %d nibbles, at most %d", len(s.Prefix), maxDepth)
-	case len(s.Entries) > maxSectionEntries:
-		return fmt.Errorf("%d entries, at most %d", len(s.Entries), maxSectionEntries)
-	case len(s.Parts) != 0 && (len(s.Parts) != fanOut || len(s.Prefix) == maxDepth || len(s.Entries) > 0):
-		return errors.New("parts do not fit a section")
-	}
-	for _, nibble := range s.Prefix {
-		if nibble >= fanOut {
-			return fmt.Errorf("nibble %d in the prefix", nibble)
-		}
-	}
-	for _, part := range s.Parts {
-		if len(part) != 0 && len(part) != partBytes {
-			return fmt.Errorf("digest of %d bytes, want %d", len(part), partBytes)
-		}
+	if err := shape().Check(s.Prefix, len(s.Entries), s.Parts); err != nil {
+		return err
 	}
 	if err := validateEntries(s.Entries); err != nil {
 		return err
 	}
 	for _, e := range s.Entries {
-		if comparePrefix(rowKey(e.Key), s.Prefix) != 0 {
+		if parley.ComparePrefix(e.Key, s.Prefix) != 0 {
 			return errors.New("entry does not belong to its section")
 		}
 	}

@@ -5,7 +5,8 @@ import (
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/network"
-	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/dunlin-mesh/dunlin/internal/parley"
 )
 
 // Parole: a peer that sent forged or malformed bytes is left alone for
@@ -31,7 +32,7 @@ func (k *contact) failed(now time.Time, pause time.Duration, err error) {
 	wait := max(pause, retryPause<<min(k.failures, maxDoublings))
 	k.failures++
 	k.due = time.Time{}
-	k.plan(now.Add(jitter(wait)), 0)
+	k.plan(now.Add(parley.Jitter(wait)), 0)
 }
 
 // Bounds of the sessions that others begin.
@@ -41,48 +42,3 @@ const (
 	inboundBurst      = 8           // sessions of one peer in a row
 	inboundRefill     = time.Second // and then one more each
 )
-
-// gate admits inbound sessions. It remembers a peer only while it has used up
-// some of its burst. The contacts' lock does not guard it; its caller's does.
-type gate struct {
-	open  int
-	peers map[peer.ID]*visitor
-}
-
-type visitor struct {
-	open   int
-	tokens float64
-	at     time.Time // when tokens was right
-}
-
-// enter admits a session of p, or not. Whoever was admitted must leave.
-func (g *gate) enter(p peer.ID, now time.Time) bool {
-	v := g.peers[p]
-	if v == nil {
-		for other, v := range g.peers {
-			if v.refill(now); v.open == 0 && v.tokens >= inboundBurst {
-				delete(g.peers, other)
-			}
-		}
-		v = &visitor{tokens: inboundBurst, at: now}
-		g.peers[p] = v
-	}
-	v.refill(now)
-	if g.open >= maxInbound || v.open >= maxInboundPerPeer || v.tokens < 1 {
-		return false
-	}
-	v.tokens--
-	v.open++
-	g.open++
-	return true
-}
-
-func (g *gate) leave(p peer.ID) {
-	g.peers[p].open--
-	g.open--
-}
-
-func (v *visitor) refill(now time.Time) {
-	v.tokens = min(inboundBurst, v.tokens+now.Sub(v.at).Seconds()/inboundRefill.Seconds())
-	v.at = now
-}

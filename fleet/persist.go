@@ -15,6 +15,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"github.com/dunlin-mesh/dunlin/internal/durable"
+	"github.com/dunlin-mesh/dunlin/internal/parley"
 	"github.com/dunlin-mesh/dunlin/manifest"
 )
 
@@ -162,7 +163,7 @@ func (f *Fleet) save() {
 // keepSaving saves the table now and then until ctx ends.
 func (f *Fleet) keepSaving(ctx context.Context) error {
 	for {
-		if err := sleepUntil(ctx, time.Now().Add(savePause), nil); err != nil {
+		if err := parley.SleepUntil(ctx, time.Now().Add(savePause), nil); err != nil {
 			return err
 		}
 		f.save()

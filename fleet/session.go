@@ -13,6 +13,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 
+	"github.com/dunlin-mesh/dunlin/internal/parley"
 	"github.com/dunlin-mesh/dunlin/manifest"
 )
 
@@ -32,7 +33,7 @@ type session struct {
 	inside bool // the other side is a member of the site
 	pace   pace
 	stream network.Stream
-	in     *bufio.Reader // of stream, through patientReader
+	in     *bufio.Reader // of stream, through a PatientReader
 
 	view   vector // of the table when the session began
 	digest []byte // of view
@@ -65,7 +66,7 @@ func (f *Fleet) newSession(stream network.Stream) *session {
 		asked: make(map[rowKey]bool), queued: make(map[rowKey]bool),
 	}
 	s.pace = f.paceOf(s.inside)
-	s.in = bufio.NewReader(patientReader{stream, s.pace.silence})
+	s.in = bufio.NewReader(parley.PatientReader{Stream: stream, Silence: s.pace.silence})
 	s.view, s.digest, s.seen = f.config.Table.vector()
 	s.news()
 	return s
@@ -108,7 +109,7 @@ func (s *session) converse() error {
 			return nil
 		}
 		if err != nil {
-			return cutShort(err)
+			return parley.CutShort(err)
 		}
 		owed := in.asks() || !s.greeted
 		out, err := s.answer(in)
@@ -373,17 +374,4 @@ func (s *session) run(ctx context.Context, begin func() error) error {
 // atFault says whether err is the other side's doing.
 func atFault(err error) bool {
 	return errors.Is(err, ErrProtocol) || errors.Is(err, ErrRecord) || errors.Is(err, manifest.ErrFormat)
-}
-
-// patientReader allows the other side some silence before each read.
-type patientReader struct {
-	stream  network.Stream
-	silence time.Duration
-}
-
-func (r patientReader) Read(p []byte) (int, error) {
-	if err := r.stream.SetReadDeadline(time.Now().Add(r.silence)); err != nil {
-		return 0, err
-	}
-	return r.stream.Read(p)
 }

@@ -6,6 +6,8 @@ import (
 	"encoding/binary"
 	"slices"
 	"sort"
+
+	"github.com/dunlin-mesh/dunlin/internal/parley"
 )
 
 // Sizes of what sessions compare. Ranges are compared as in package gossip, and
@@ -89,31 +91,9 @@ func (v vector) with(more []stamp) vector {
 
 // below returns the run of keys that begin with prefix, one nibble a byte.
 func (v vector) below(prefix []byte) vector {
-	from := sort.Search(len(v), func(i int) bool { return comparePrefix(v[i].key, prefix) >= 0 })
-	to := sort.Search(len(v), func(i int) bool { return comparePrefix(v[i].key, prefix) > 0 })
+	from := sort.Search(len(v), func(i int) bool { return parley.ComparePrefix(v[i].key[:], prefix) >= 0 })
+	to := sort.Search(len(v), func(i int) bool { return parley.ComparePrefix(v[i].key[:], prefix) > 0 })
 	return v[from:to]
-}
-
-// comparePrefix says where key lies: before (-1), in (0) or after (1) the range
-// of prefix.
-func comparePrefix(key rowKey, prefix []byte) int {
-	for i, want := range prefix {
-		nibble := key[i/2] >> 4
-		if i%2 == 1 {
-			nibble = key[i/2] & 0x0f
-		}
-		if nibble != want {
-			return 2*boolToInt(nibble > want) - 1
-		}
-	}
-	return 0
-}
-
-func boolToInt(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
 }
 
 // section describes the range of prefix to the other side: its rows if they are

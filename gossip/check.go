@@ -6,6 +6,7 @@ import (
 	pb "github.com/libp2p/go-libp2p-pubsub/pb"
 	"github.com/libp2p/go-libp2p/core/peer"
 
+	"github.com/dunlin-mesh/dunlin/internal/parley"
 	"github.com/dunlin-mesh/dunlin/trust"
 )
 
@@ -126,7 +127,7 @@ func (m *meetings) check(p peer.ID, meeting *meeting) time.Time {
 	if joined, inside := m.mesh[p]; inside && time.Since(joined) > minCheck {
 		pause = max(minCheck, checkHeartbeats*m.params.heartbeat)
 	}
-	due := time.Now().Add(jitter(pause))
+	due := time.Now().Add(parley.Jitter(pause))
 	if !meeting.begins {
 		due = due.Add(pause)
 	}

@@ -6,8 +6,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/libp2p/go-libp2p/core/network"
-
+	"github.com/dunlin-mesh/dunlin/internal/parley"
 	"github.com/dunlin-mesh/dunlin/manifest"
 	"github.com/dunlin-mesh/dunlin/trust"
 )
@@ -61,7 +60,7 @@ func (s *session) receive() (*turn, error) {
 func (s *session) takeUpdate(ctx context.Context) error {
 	size, err := peekFrame(s.in)
 	if err != nil {
-		return cutShort(err)
+		return parley.CutShort(err)
 	}
 	if size > hugeBytes {
 		select {
@@ -73,7 +72,7 @@ func (s *session) takeUpdate(ctx context.Context) error {
 	}
 	data, err := s.readFrame(trust.MaxUpdateBytes)
 	if err != nil {
-		return cutShort(err)
+		return parley.CutShort(err)
 	}
 	u, err := trust.DecodeUpdate(data)
 	if err != nil {
@@ -88,18 +87,4 @@ func (s *session) readFrame(limit int) ([]byte, error) {
 		return nil, fmt.Errorf("more than %d bytes in one session: %w", maxSessionBytes, ErrProtocol)
 	}
 	return data, err
-}
-
-// patientReader allows the other side some silence before each read, however
-// long the whole may take.
-type patientReader struct {
-	stream  network.Stream
-	silence time.Duration
-}
-
-func (r patientReader) Read(p []byte) (int, error) {
-	if err := r.stream.SetReadDeadline(time.Now().Add(r.silence)); err != nil {
-		return 0, err
-	}
-	return r.stream.Read(p)
 }

@@ -3,12 +3,11 @@ package gossip
 import (
 	"bufio"
 	"encoding/binary"
-	"errors"
 	"fmt"
-	"io"
 
 	"github.com/klauspost/compress/zstd"
 
+	"github.com/dunlin-mesh/dunlin/internal/parley"
 	"github.com/dunlin-mesh/dunlin/manifest"
 	"github.com/dunlin-mesh/dunlin/trust"
 )
@@ -24,29 +23,20 @@ const minCompressBytes = 128
 // zstdWindowBytes bounds the memory of both coders; metadata is short.
 const zstdWindowBytes = 256 << 10
 
-// compressor holds the zstd coders of a node. Safe for concurrent use.
-type compressor struct {
-	encoder *zstd.Encoder
-	decoder *zstd.Decoder
-}
+// compressor packs frames. Safe for concurrent use.
+type compressor struct{ *parley.Packer }
 
 func newCompressor() (*compressor, error) {
-	encoder, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderCRC(false), zstd.WithLowerEncoderMem(true),
-		zstd.WithEncoderLevel(zstd.SpeedBestCompression), zstd.WithWindowSize(zstdWindowBytes), zstd.WithSingleSegment(true))
-	if err != nil {
-		return nil, err
-	}
-	decoder, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(2), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxMemory(trust.MaxUpdateBytes), zstd.WithDecodeAllCapLimit(true))
-	if err != nil {
-		return nil, err
-	}
-	return &compressor{encoder: encoder, decoder: decoder}, nil
+	p, err := parley.NewPacker(parley.PackerConfig{
+		Level: zstd.SpeedBestCompression, Window: zstdWindowBytes, Readers: 2, Most: trust.MaxUpdateBytes,
+	})
+	return &compressor{p}, err
 }
 
 // appendFrame appends content as a frame, whichever way is shorter.
 func (c *compressor) appendFrame(dst, content []byte) []byte {
 	if len(content) >= minCompressBytes {
-		stored := c.encoder.EncodeAll(content, nil)
+		stored := c.Pack(content)
 		if len(stored)+binary.MaxVarintLen32 < len(content) {
 			dst = binary.AppendUvarint(dst, uint64(len(content))<<1|1)
 			dst = binary.AppendUvarint(dst, uint64(len(stored)))
@@ -70,22 +60,22 @@ func (c *compressor) readFrame(r *bufio.Reader, limit int) ([]byte, error) {
 	stored := size
 	if packed {
 		if stored, err = binary.ReadUvarint(r); err != nil {
-			return nil, cutShort(err)
+			return nil, parley.CutShort(err)
 		}
 		if stored >= size {
 			return nil, fmt.Errorf("frame of %d bytes stored as %d: %w", size, stored, manifest.ErrFormat)
 		}
 	}
-	data, err := readExactly(r, int(stored))
+	data, err := parley.ReadExactly(r, int(stored))
 	if err != nil || !packed {
 		return data, err
 	}
-	if header := new(zstd.Header); header.Decode(data) != nil || !header.HasFCS || header.FrameContentSize != size {
+	if told, err := c.Size(data); err != nil || told != int(size) {
 		return nil, fmt.Errorf("frame of %d bytes: zstd header: %w", size, manifest.ErrFormat)
 	}
-	content, err := c.decoder.DecodeAll(data, make([]byte, 0, size))
-	if err != nil || uint64(len(content)) != size {
-		return nil, fmt.Errorf("frame of %d bytes: zstd gives %d: %w", size, len(content), manifest.ErrFormat)
+	content, err := c.Unpack(data, int(size))
+	if err != nil {
+		return nil, fmt.Errorf("frame of %d bytes: %w", size, err)
 	}
 	return content, nil
 }
@@ -104,30 +94,4 @@ func peekFrame(r *bufio.Reader) (uint64, error) {
 		}
 	}
 	return 0, fmt.Errorf("length of a frame: %w", manifest.ErrFormat)
-}
-
-// readExactly reads n bytes and allocates as they arrive, not as they are
-// promised.
-func readExactly(r io.Reader, n int) ([]byte, error) {
-	const step = 64 << 10
-	data := make([]byte, 0, min(n, step))
-	for len(data) < n {
-		if len(data) == cap(data) {
-			data = append(make([]byte, 0, min(n, 2*cap(data))), data...)
-		}
-		got := data[len(data):min(n, cap(data))]
-		if _, err := io.ReadFull(r, got); err != nil {
-			return nil, cutShort(err)
-		}
-		data = data[:len(data)+len(got)]
-	}
-	return data, nil
-}
-
-// cutShort turns the end of a stream inside a frame into an error.
-func cutShort(err error) error {
-	if errors.Is(err, io.EOF) {
-		return io.ErrUnexpectedEOF
-	}
-	return err
 }

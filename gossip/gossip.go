@@ -9,6 +9,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/dunlin-mesh/dunlin/internal/parley"
 	"github.com/dunlin-mesh/dunlin/trust"
 )
 
@@ -20,8 +21,9 @@ type Gossip struct {
 	parole *parole
 	meets  *meetings
 	learn  *learner
-	memory *memory // of finished sessions
-	gate   *gate   // for inbound sessions
+	memory *memory      // of finished sessions
+	gate   *parley.Gate // for inbound sessions
+	peers  *parley.Acquaintances
 	codec  *compressor
 	huge   chan struct{} // held while a huge update is taken in
 
@@ -45,9 +47,9 @@ func New(config Config) (*Gossip, error) {
 	}
 	codec, err := newCompressor()
 	if err != nil {
-		return nil, fmt.Errorf("set up zstd: %w", err)
+		return nil, err
 	}
-	return &Gossip{
+	g := &Gossip{
 		config: config,
 		codec:  codec,
 		huge:   make(chan struct{}, 1),
@@ -56,10 +58,12 @@ func New(config Config) (*Gossip, error) {
 		meets:  newMeetings(params),
 		learn:  newLearner(),
 		memory: newMemory(),
-		gate:   newGate(),
+		gate:   &parley.Gate{Most: maxInbound, MostPerPeer: maxInboundPerPeer, Burst: inboundBurst, Refill: inboundRefill},
 		ready:  make(chan struct{}),
 		done:   make(chan struct{}),
-	}, nil
+	}
+	g.peers = g.acquaint()
+	return g, nil
 }
 
 // Run joins the topic, serves sessions and begins its own until ctx ends, and
@@ -90,7 +94,7 @@ func (g *Gossip) Run(ctx context.Context) error {
 	case err != nil:
 		return fmt.Errorf("join topic %s: %w", topicName(g.config.Mesh), err)
 	}
-	encounters, err := g.watch()
+	encounters, err := g.peers.Watch("dunlin/gossip")
 	if err != nil {
 		return err
 	}

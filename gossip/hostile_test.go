@@ -289,36 +289,3 @@ func TestParoleIsBounded(t *testing.T) {
 		}
 	})
 }
-
-func TestGate(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		g := newGate()
-		for i := range maxInbound {
-			if !g.enter(peerID(i)) {
-				t.Fatalf("peer %d is refused", i)
-			}
-		}
-		if g.enter("late") {
-			t.Error("more than maxInbound are admitted")
-		}
-		for i := range maxInbound {
-			g.leave(peerID(i))
-		}
-		for range maxInboundPerPeer {
-			if !g.enter("late") {
-				t.Fatal("refused although there is room")
-			}
-		}
-		if g.enter("late") {
-			t.Error("more than maxInboundPerPeer are admitted")
-		}
-		for range maxInboundPerPeer {
-			g.leave("late")
-		}
-		time.Sleep(time.Hour)
-		g.enter("other")
-		if len(g.peers) != 1 {
-			t.Errorf("%d peers are remembered, want 1", len(g.peers))
-		}
-	})
-}

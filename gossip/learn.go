@@ -2,15 +2,14 @@ package gossip
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"sync"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/dunlin-mesh/dunlin/internal/parley"
 	"github.com/dunlin-mesh/dunlin/trust"
 )
 
@@ -242,7 +241,7 @@ func (g *Gossip) keepLearning(ctx context.Context) error {
 			})
 			continue
 		}
-		if err := sleepUntil(ctx, again, g.learn.wake); err != nil {
+		if err := parley.SleepUntil(ctx, again, g.learn.wake); err != nil {
 			_ = group.Wait() // never an error
 			return err
 		}
@@ -275,28 +274,4 @@ func (g *Gossip) another(not peer.ID) (p peer.ID, local bool) {
 		return "", false
 	}
 	return others[0], false
-}
-
-// sleepUntil returns nil at the given time (never, if it is zero) or at a token
-// of wake, and the error of ctx when that ends.
-func sleepUntil(ctx context.Context, at time.Time, wake <-chan struct{}) error {
-	var due <-chan time.Time
-	if !at.IsZero() {
-		timer := time.NewTimer(time.Until(at))
-		defer timer.Stop()
-		due = timer.C
-	}
-	select {
-	case <-ctx.Done():
-		return fmt.Errorf("gossip stops: %w", ctx.Err())
-	case <-due:
-	case <-wake:
-	}
-	return nil
-}
-
-// jitter returns a duration within a quarter of d, so that nodes that started
-// together do not stay together.
-func jitter(d time.Duration) time.Duration {
-	return d - d/4 + rand.N(d/2)
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/dunlin-mesh/dunlin/internal/parley"
 	"github.com/dunlin-mesh/dunlin/trust"
 )
 
@@ -70,7 +71,7 @@ func (m *meetings) arrived(self, p peer.ID) {
 		pending: make(map[trust.Fingerprint]uint64), told: make(map[trust.Fingerprint]headID),
 	}
 	if !meeting.begins {
-		meeting.due = meeting.due.Add(jitter(m.params.syncFallback))
+		meeting.due = meeting.due.Add(parley.Jitter(m.params.syncFallback))
 	}
 	meeting.regular = meeting.due
 	m.peers[p] = meeting
@@ -110,7 +111,7 @@ func (m *meetings) met(p peer.ID, seen uint64, ok bool) {
 		pause = min(pause, meetRetry<<min(meeting.failures, maxRetries))
 		meeting.failures++
 	}
-	meeting.regular = time.Now().Add(jitter(pause))
+	meeting.regular = time.Now().Add(parley.Jitter(pause))
 	meeting.due = meeting.regular
 	if ok && len(meeting.pending) > 0 {
 		meeting.due = m.check(p, meeting)
@@ -173,7 +174,7 @@ func (g *Gossip) keepMeeting(ctx context.Context) error {
 			})
 			continue
 		}
-		if err := sleepUntil(ctx, again, g.meets.wake); err != nil {
+		if err := parley.SleepUntil(ctx, again, g.meets.wake); err != nil {
 			_ = group.Wait() // never an error
 			return err
 		}

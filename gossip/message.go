@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/dunlin-mesh/dunlin/internal/parley"
 	"github.com/dunlin-mesh/dunlin/manifest"
 	"github.com/dunlin-mesh/dunlin/trust"
 )
@@ -114,30 +115,20 @@ func (t *turn) Validate() error {
 	return nil
 }
 
+// shape bounds sections.
+func shape() parley.Shape {
+	return parley.Shape{Depth: maxDepth, Entries: maxSectionEntries, PartBytes: partBytes}
+}
+
 func (s *section) validate() error {
-	switch {
-	case len(s.Prefix) > maxDepth:
-		return fmt.Errorf("prefix of %d nibbles, at most %d allowed", len(s.Prefix), maxDepth)
-	case len(s.Entries) > maxSectionEntries:
-		return fmt.Errorf("%d entries, at most %d allowed", len(s.Entries), maxSectionEntries)
-	case len(s.Parts) != 0 && (len(s.Parts) != fanOut || len(s.Prefix) == maxDepth || len(s.Entries) > 0):
-		return errors.New("parts do not fit a section")
-	}
-	for _, nibble := range s.Prefix {
-		if nibble >= fanOut {
-			return fmt.Errorf("nibble %d in the prefix", nibble)
-		}
-	}
-	for _, part := range s.Parts {
-		if len(part) != 0 && len(part) != partBytes {
-			return fmt.Errorf("digest of %d bytes, want %d", len(part), partBytes)
-		}
+	if err := shape().Check(s.Prefix, len(s.Entries), s.Parts); err != nil {
+		return err
 	}
 	for i, e := range s.Entries {
 		if i > 0 && bytes.Compare(s.Entries[i-1].Publisher[:], e.Publisher[:]) >= 0 {
 			return errors.New("entries are not in order")
 		}
-		if comparePrefix(e.Publisher, s.Prefix) != 0 || len(e.Digest) != partBytes {
+		if parley.ComparePrefix(e.Publisher[:], s.Prefix) != 0 || len(e.Digest) != partBytes {
 			return errors.New("entry does not belong to its section")
 		}
 		if err := e.Have.validate(); err != nil {

@@ -52,12 +52,12 @@ func (g *Gossip) serve(ctx context.Context) network.StreamHandler {
 			_ = stream.ResetWithError(network.StreamGated)
 			return
 		}
-		if !g.gate.enter(with) {
+		if !g.gate.Enter(with) {
 			_ = stream.ResetWithError(network.StreamRateLimited)
 			return
 		}
-		defer g.gate.leave(with)
-		g.arrived(with) // the host may not know yet what it speaks
+		defer g.gate.Leave(with)
+		g.peers.Meet(with) // the host may not know yet what it speaks
 		ctx, cancel := context.WithTimeout(ctx, g.params.sessionBudget)
 		defer cancel()
 		s := g.newSession(stream)

@@ -14,6 +14,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 
+	"github.com/dunlin-mesh/dunlin/internal/parley"
 	"github.com/dunlin-mesh/dunlin/trust"
 )
 
@@ -32,7 +33,7 @@ type session struct {
 	g      *Gossip
 	with   peer.ID
 	stream network.Stream
-	in     *bufio.Reader // of stream, through patientReader
+	in     *bufio.Reader // of stream, through a PatientReader
 
 	seen    uint64 // mark of meetings at which vector was taken
 	vector  vector
@@ -67,7 +68,7 @@ type outgoing struct {
 
 func (g *Gossip) newSession(stream network.Stream) *session {
 	return &session{
-		g: g, with: stream.Conn().RemotePeer(), stream: stream, in: bufio.NewReader(patientReader{stream, g.params.turnTimeout}),
+		g: g, with: stream.Conn().RemotePeer(), stream: stream, in: bufio.NewReader(parley.PatientReader{Stream: stream, Silence: g.params.turnTimeout}),
 		compared: make(map[trust.Fingerprint]bool), shown: make(map[trust.Fingerprint]bool), granted: make(map[trust.Fingerprint]uint64), changed: make(map[trust.Fingerprint]bool),
 	}
 }
@@ -94,11 +95,11 @@ func (s *session) converse(ctx context.Context) error {
 			return nil
 		}
 		if err != nil {
-			return cutShort(err)
+			return parley.CutShort(err)
 		}
 		for range in.Updates {
 			if err := s.takeUpdate(ctx); err != nil {
-				return cutShort(err)
+				return parley.CutShort(err)
 			}
 		}
 		owed := in.wants() || (len(in.Digest) > 0 && !s.greeted)

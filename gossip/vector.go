@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sort"
 
+	"github.com/dunlin-mesh/dunlin/internal/parley"
 	"github.com/dunlin-mesh/dunlin/trust"
 )
 
@@ -21,9 +22,6 @@ const (
 	// accidental one hides a difference until the next session.
 	partBytes = 8
 	saltBytes = 8
-	// fanOut is how many parts a range is cut into: one for each value of the
-	// next four bits of the fingerprint.
-	fanOut = 16
 	// maxEntries is how many publishers a range lists rather than being cut.
 	maxEntries = 8
 	// maxDepth is the length in nibbles of the longest prefix. Fingerprints
@@ -107,27 +105,9 @@ func (v vector) find(publisher trust.Fingerprint) (standing, bool) {
 // below returns the run of publishers whose fingerprints begin with prefix, one
 // nibble a byte.
 func (v vector) below(prefix []byte) vector {
-	from := sort.Search(len(v), func(i int) bool { return comparePrefix(v[i].publisher, prefix) >= 0 })
-	to := sort.Search(len(v), func(i int) bool { return comparePrefix(v[i].publisher, prefix) > 0 })
+	from := sort.Search(len(v), func(i int) bool { return parley.ComparePrefix(v[i].publisher[:], prefix) >= 0 })
+	to := sort.Search(len(v), func(i int) bool { return parley.ComparePrefix(v[i].publisher[:], prefix) > 0 })
 	return v[from:to]
-}
-
-// comparePrefix says where f lies: before (-1), in (0) or after (1) the range
-// of prefix.
-func comparePrefix(f trust.Fingerprint, prefix []byte) int {
-	for i, want := range prefix {
-		nibble := f[i/2] >> 4
-		if i%2 == 1 {
-			nibble = f[i/2] & 0x0f
-		}
-		switch {
-		case nibble < want:
-			return -1
-		case nibble > want:
-			return 1
-		}
-	}
-	return 0
 }
 
 // section describes the range of prefix to the other side: its entries if they
@@ -145,8 +125,8 @@ func (v vector) section(prefix, salt []byte) section {
 		}
 		return s
 	}
-	s.Parts = make([][]byte, fanOut)
-	for nibble := range fanOut {
+	s.Parts = make([][]byte, parley.FanOut)
+	for nibble := range parley.FanOut {
 		s.Parts[nibble] = []byte{}
 		if part := run.below(append(s.Prefix, byte(nibble))); len(part) > 0 {
 			s.Parts[nibble] = part.part(salt)

@@ -37,9 +37,9 @@ var mayImport = map[string][]string{
 	"internal/synth":          {"chunker"},
 	"store":                   {"manifest", "internal/durable"},
 	"bundle":                  {"manifest"},
-	"gossip":                  {"trust", "manifest"},
+	"gossip":                  {"trust", "manifest", "internal/parley"},
 	"links":                   {"internal/durable"},
-	"fleet":                   {"manifest", "internal/durable"},
+	"fleet":                   {"manifest", "internal/durable", "internal/parley"},
 	"transfer":                {"codec", "manifest", "internal/nearby"},
 	"site":                    {"manifest"},
 	"runtime":                 {"internal/durable"},
@@ -53,6 +53,7 @@ var mayImport = map[string][]string{
 	"testnet/demo":            {"testnet", "node/api", "runtime", "internal/durable"},
 	"internal/durable":        {},
 	"internal/nearby":         {},
+	"internal/parley":         {"manifest"},
 	"internal/raced":          {},
 	"internal/corpus":         {},
 	"internal/setup":          {"runtime/onnx/ortlib", "internal/durable"},
@@ -63,7 +64,7 @@ var mayImport = map[string][]string{
 
 // onlyIn lists the packages whose production code alone may import a module.
 var onlyIn = map[string][]string{
-	"github.com/libp2p/go-libp2p":     {"gossip", "fleet", "transfer", "site", "node", "testnet"},
+	"github.com/libp2p/go-libp2p":     {"gossip", "fleet", "transfer", "site", "node", "testnet", "internal/parley"},
 	"github.com/dgraph-io/badger":     {"store"},
 	"github.com/yalue/onnxruntime_go": {"runtime/onnx"},
 	"github.com/theupdateframework":   {"trust"},
