@@ -2,10 +2,8 @@ package main
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"unicode/utf8"
 
 	"github.com/dunlin-mesh/dunlin/node/api"
@@ -135,25 +133,19 @@ func (v *topView) draw() []string {
 	if v.reverse {
 		slices.Reverse(lines)
 	}
-	var table strings.Builder
-	w := tabwriter.NewWriter(&table, 0, 4, 2, ' ', 0)
 	heading := fleetHeading()
 	for i, column := range heading {
 		if column == order.column {
 			heading[i] += map[bool]string{false: " ↓", true: " ↑"}[v.reverse]
 		}
 	}
-	fmt.Fprintln(w, strings.Join(heading, "\t"))
+	var text strings.Builder
+	t := newTable(&text, heading...)
 	for _, line := range lines {
-		cells := line.cells()
-		texts := make([]string, len(cells))
-		for i, c := range cells {
-			texts[i] = cmp.Or(fmt.Sprint(c), "-")
-		}
-		fmt.Fprintln(w, strings.Join(texts, "\t"))
+		t.row(line.cells()...)
 	}
-	_ = w.Flush() // into memory
-	rows := strings.Split(strings.TrimSuffix(table.String(), "\n"), "\n")
+	t.flush()
+	rows := strings.Split(strings.TrimSuffix(text.String(), "\n"), "\n")
 	v.offset = max(0, min(v.offset, len(lines)-v.room()))
 	out := []string{"dunlin top: " + fleetSummary(v.nodes), cmp.Or(v.note, "q quit   ↑ ↓ scroll   ← → sort   r reverse   * this node   + connected"), rows[0]}
 	rows = rows[1:]
