@@ -86,8 +86,6 @@ func (a *aria) update(ctx context.Context, b *bed, _ work, updated []byte, arriv
 	return sameEverywhere(b, updated)
 }
 
-func (a *aria) use(b *bed) ([]use, error) { return a.processes.use(b) }
-
 func (a *aria) stop() error {
 	a.processes.stop()
 	if a.tracker == nil {

@@ -80,6 +80,15 @@ func (b *bed) narrow(ctx context.Context) error {
 	return nil
 }
 
+// since returns what has crossed each uplink since an earlier reading.
+func (b *bed) since(before []lab.Counter) ([]lab.Counter, error) {
+	crossed, err := b.Counters()
+	for site := range crossed {
+		crossed[site] = crossed[site].Sub(before[site])
+	}
+	return crossed, err
+}
+
 // Settling: over at all sites together, uplinks are as good as silent if they
 // carry no more than this in quietFor; after settlePatience they are taken as
 // they are.
@@ -100,13 +109,12 @@ func (b *bed) settle(ctx context.Context) error {
 		if err := pause(ctx, quietFor); err != nil {
 			return err
 		}
-		after, err := b.Counters()
+		crossed, err := b.since(before)
 		if err != nil {
 			return err
 		}
 		var carried uint64
-		for i := range after {
-			c := after[i].Sub(before[i])
+		for _, c := range crossed {
 			carried += c.BytesIn
 		}
 		if carried <= quietBytes {

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"io"
 	"time"
-
-	"github.com/dunlin-mesh/dunlin/testnet/lab"
 )
 
 // row is one measurement: one system, one case, one run.
@@ -62,7 +60,7 @@ func (s *settings) measure(ctx context.Context, c benchCase, w work, best ideal,
 	if err := b.narrow(ctx); err != nil {
 		return r, err
 	}
-	if name, ok := sys.(*dunlin); ok && name != nil {
+	if _, ok := sys.(*dunlin); ok {
 		if err := pause(ctx, s.settle); err != nil { // until sites have agreed on their gateways
 			return r, err
 		}
@@ -75,12 +73,7 @@ func (s *settings) measure(ctx context.Context, c benchCase, w work, best ideal,
 		return r, err
 	}
 	if c.kind == nothing {
-		if err = r.idle(ctx, b, s.idle); err == nil {
-			r.Use, err = sys.use(b)
-		}
-		if err == nil { // whoever is silent has to be there all the same
-			err = s.wake(ctx, b, w, old, sys)
-		}
+		err = r.idle(ctx, b, s.idle)
 	} else {
 		patience := s.timeout
 		if c.kind == darkSite {
@@ -95,12 +88,15 @@ func (s *settings) measure(ctx context.Context, c benchCase, w work, best ideal,
 	if err != nil {
 		return r, err
 	}
-	r.Load = load()
-	if c.kind != nothing {
-		if r.Use, err = sys.use(b); err != nil {
+	if r.Use, err = sys.use(b); err != nil {
+		return r, err
+	}
+	if c.kind == nothing { // whoever is silent has to be there all the same
+		if err := s.wake(ctx, b, w, old, sys); err != nil {
 			return r, err
 		}
 	}
+	r.Load = load()
 	for i := range r.Use {
 		if i < len(used) {
 			r.Use[i].CPU -= used[i].CPU
@@ -123,21 +119,7 @@ func (s *settings) wake(ctx context.Context, b *bed, w work, data []byte, sys sy
 
 // update measures one update, with what goes wrong in the case meanwhile.
 func (r *row) update(ctx context.Context, b *bed, c benchCase, dark time.Duration, update func(context.Context, func(int)) error, line *timeline) error {
-	watch, stop := context.WithCancel(ctx)
-	type series struct {
-		at  []time.Time
-		all [][]lab.Counter
-	}
-	sampled := make(chan series, 1)
-	go func() {
-		at, all := sample(watch, b.Lab)
-		sampled <- series{at, all}
-	}()
-	defer func() {
-		stop()
-		s := <-sampled
-		line.noteUplinks(s.at, s.all)
-	}()
+	defer line.watch(ctx, b.Lab)()
 	before, err := b.Counters()
 	if err != nil {
 		return err
@@ -146,14 +128,13 @@ func (r *row) update(ctx context.Context, b *bed, c benchCase, dark time.Duratio
 	if err := f.begin(ctx); err != nil {
 		return err
 	}
-	err = f.during(ctx, update)
-	if err != nil {
+	if err := f.during(ctx, update); err != nil {
 		return fmt.Errorf("update: %w", err)
 	}
 	if err := pause(ctx, trailing); err != nil {
 		return err
 	}
-	after, err := b.Counters()
+	crossed, err := b.since(before)
 	if err != nil {
 		return err
 	}
@@ -163,15 +144,14 @@ func (r *row) update(ctx context.Context, b *bed, c benchCase, dark time.Duratio
 		r.Seconds = max(r.Seconds, seconds)
 	}
 	var sum uint64
-	for site := range after {
-		c := after[site].Sub(before[site])
+	for site, c := range crossed {
 		r.SiteIn, r.SiteOut = append(r.SiteIn, c.BytesIn), append(r.SiteOut, c.BytesOut)
 		if site != publisherSite {
 			sum += c.BytesIn
 			r.WorstRatio = max(r.WorstRatio, float64(c.BytesIn)/float64(r.Ideal.Bytes))
 		}
 	}
-	r.BytesRatio = float64(sum) / float64(len(after)-1) / float64(r.Ideal.Bytes)
+	r.BytesRatio = float64(sum) / float64(len(crossed)-1) / float64(r.Ideal.Bytes)
 	r.TimeRatio = r.Seconds / (float64(r.Ideal.Bytes*8) / float64(b.rate))
 	return nil
 }
@@ -187,14 +167,13 @@ func (r *row) idle(ctx context.Context, b *bed, length time.Duration) error {
 	if err := pause(ctx, length); err != nil {
 		return err
 	}
-	after, err := b.Counters()
+	crossed, err := b.since(before)
 	if err != nil {
 		return err
 	}
 	minutes := time.Since(start).Minutes()
 	r.IdleSeconds = minutes * 60
-	for site := range after {
-		c := after[site].Sub(before[site])
+	for site, c := range crossed {
 		r.SiteIn, r.SiteOut = append(r.SiteIn, c.BytesIn), append(r.SiteOut, c.BytesOut)
 		if site != publisherSite {
 			r.IdlePerNode += float64(c.BytesIn + c.BytesOut)

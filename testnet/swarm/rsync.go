@@ -55,33 +55,29 @@ func (r *rsync) update(ctx context.Context, b *bed, _ work, updated []byte, arri
 	if err := os.WriteFile(filepath.Join(b.publisher.dir, modelName), updated, 0o600); err != nil {
 		return err
 	}
-	from := make([]place, len(b.takers))
+	gateways := make([]int, len(b.takers))        // from which each pulls: an index of b.takers, -1 for the publisher
 	ready := make([]chan struct{}, len(b.takers)) // closed when the node may be pulled from
 	gateway := 0
 	for i := range b.takers {
 		ready[i] = make(chan struct{})
-		from[i] = b.publisher
+		gateways[i] = -1
 		if isGateway(b, i) {
 			gateway = i
 		} else if r.gateways {
-			from[i] = b.takers[gateway]
+			gateways[i] = gateway
 		}
 	}
 	if err := each(ctx, len(b.takers), len(b.takers), func(ctx context.Context, i int) error {
-		p := b.takers[i]
-		if from[i].name != b.publisher.name {
-			for j := range b.takers[:i] {
-				if b.takers[j].name != from[i].name {
-					continue
-				}
-				select {
-				case <-ready[j]:
-				case <-ctx.Done():
-					return ctx.Err()
-				}
+		p, from := b.takers[i], b.publisher
+		if g := gateways[i]; g >= 0 {
+			from = b.takers[g]
+			select {
+			case <-ready[g]:
+			case <-ctx.Done():
+				return ctx.Err()
 			}
 		}
-		source := fmt.Sprintf("rsync://%s:%s/m/%s", from[i].Address(), rsyncPort, modelName)
+		source := fmt.Sprintf("rsync://%s:%s/m/%s", from.Address(), rsyncPort, modelName)
 		u, err := once(ctx, p, "rsync", "-z", "--ignore-times", source, modelName)
 		if err != nil {
 			return err
@@ -95,8 +91,6 @@ func (r *rsync) update(ctx context.Context, b *bed, _ work, updated []byte, arri
 	}
 	return sameEverywhere(b, updated)
 }
-
-func (r *rsync) use(b *bed) ([]use, error) { return r.processes.use(b) }
 
 func (r *rsync) stop() error {
 	r.processes.stop()

@@ -176,8 +176,6 @@ func (s *syncthing) update(ctx context.Context, b *bed, _ work, updated []byte, 
 	})
 }
 
-func (s *syncthing) use(b *bed) ([]use, error) { return s.processes.use(b) }
-
 func (s *syncthing) stop() error {
 	s.processes.stop()
 	return nil

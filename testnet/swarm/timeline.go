@@ -57,6 +57,20 @@ const sampleInterval = 50 * time.Millisecond
 
 var milestones = []float64{0.01, 0.1, 0.5, 0.9, 0.99, 1}
 
+// watch reads all uplinks until it is stopped, which notes what crossed them.
+func (t *timeline) watch(ctx context.Context, l *lab.Lab) (stop func()) {
+	if t == nil {
+		return func() {}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	var watching sync.WaitGroup
+	watching.Go(func() { t.noteUplinks(sample(ctx, l)) })
+	return func() {
+		cancel()
+		watching.Wait()
+	}
+}
+
 // sample reads all uplinks until ctx ends.
 func sample(ctx context.Context, l *lab.Lab) (at []time.Time, all [][]lab.Counter) {
 	tick := time.NewTicker(sampleInterval)
@@ -75,7 +89,7 @@ func sample(ctx context.Context, l *lab.Lab) (at []time.Time, all [][]lab.Counte
 
 // noteUplinks notes when parts of what crossed each uplink had crossed it.
 func (t *timeline) noteUplinks(at []time.Time, all [][]lab.Counter) {
-	if t == nil || len(all) == 0 {
+	if len(all) == 0 {
 		return
 	}
 	first, last := all[0], all[len(all)-1]
