@@ -3,6 +3,7 @@ package codec
 import (
 	"encoding/binary"
 	"fmt"
+	"iter"
 	"slices"
 
 	"github.com/klauspost/compress/huff0"
@@ -34,6 +35,25 @@ func (s *scratch) appendStream(to, stream []byte, level zstdLevel) []byte {
 func (s *scratch) decodeStream(stream, src []byte) (rest []byte, err error) {
 	for block := range slices.Chunk(stream, blockBytes) {
 		if src, err = s.decodeBlock(block, src); err != nil {
+			return nil, err
+		}
+	}
+	return src, nil
+}
+
+// appendStreams appends streams, one after the other.
+func (s *scratch) appendStreams(to []byte, streams iter.Seq[[]byte], level zstdLevel) []byte {
+	for stream := range streams {
+		to = s.appendStream(to, stream, level)
+	}
+	return to
+}
+
+// decodeStreams fills streams with what is at the start of src and returns the
+// rest of src.
+func (s *scratch) decodeStreams(streams iter.Seq[[]byte], src []byte) (rest []byte, err error) {
+	for stream := range streams {
+		if src, err = s.decodeStream(stream, src); err != nil {
 			return nil, err
 		}
 	}

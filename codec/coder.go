@@ -138,10 +138,8 @@ func (c *Coder) Decode(dst []byte, f Frame, want int, segs []Segment) ([]byte, e
 func (s *scratch) decodePlanes(dst, payload []byte, p planes, segs []Segment) (err error) {
 	s.planes = grow(s.planes, len(dst))
 	for c, all := range p.classes(s.planes) {
-		for stream := range streamsOf(c, all) {
-			if payload, err = s.decodeStream(stream, payload); err != nil {
-				return err
-			}
+		if payload, err = s.decodeStreams(streamsOf(c, all), payload); err != nil {
+			return err
 		}
 	}
 	if len(payload) > 0 {

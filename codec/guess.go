@@ -1,6 +1,7 @@
 package codec
 
 import (
+	"encoding/binary"
 	"math/bits"
 )
 
@@ -162,13 +163,13 @@ func (h *histograms) count(body []byte, c Class) {
 		}
 	case 2:
 		for ; len(body) > 0; body = body[2:] {
-			v := bits.RotateLeft16(uint16(body[0])|uint16(body[1])<<8, rotate)
+			v := bits.RotateLeft16(binary.LittleEndian.Uint16(body), rotate)
 			h[0][byte(v)]++
 			h[1][byte(v>>8)]++
 		}
 	case 4:
 		for ; len(body) > 0; body = body[4:] {
-			v := bits.RotateLeft32(uint32(body[0])|uint32(body[1])<<8|uint32(body[2])<<16|uint32(body[3])<<24, rotate)
+			v := bits.RotateLeft32(binary.LittleEndian.Uint32(body), rotate)
 			h[0][byte(v)]++
 			h[1][byte(v>>8)]++
 			h[2][byte(v>>16)]++

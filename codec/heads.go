@@ -1,7 +1,6 @@
 package codec
 
 import (
-	"encoding/binary"
 	"iter"
 	"math/bits"
 
@@ -118,7 +117,7 @@ func (s *scratch) fillBelow() {
 	k := 0
 	for i, h := range s.heads {
 		if h&0x7f80 != 0 {
-			s.low[i] = binary.LittleEndian.Uint16([]byte{s.lower[k], s.lower[n+k]})
+			s.low[i] = uint16(s.lower[k]) | uint16(s.lower[n+k])<<8
 			k++
 		}
 	}

@@ -37,10 +37,7 @@ func (s *scratch) encodeMixed(chunk []byte, segs []Segment) []byte {
 	p.split(s.planes, chunk, s.segs)
 	for c, all := range p.classes(s.planes) {
 		start := len(s.mixed)
-		s.mixed = append(s.mixed, asPlanes)
-		for stream := range streamsOf(c, all) {
-			s.mixed = s.appendStream(s.mixed, stream, zstdBetter)
-		}
+		s.mixed = s.appendStreams(append(s.mixed, asPlanes), streamsOf(c, all), zstdBetter)
 		if len(s.mixed)-start > mixedLeast {
 			if coded := s.encodeNumbers(c, all); coded != nil && len(coded) < len(s.mixed)-start {
 				s.mixed = append(s.mixed[:start], coded...)
@@ -64,9 +61,7 @@ func (s *scratch) encodeNumbers(c Class, all []byte) []byte {
 	s.coded = binary.AppendUvarint(s.coded, uint64(len(s.bits)))
 	s.coded = append(s.coded, s.bits...)
 	if c == F32 {
-		for stream := range s.below() {
-			s.coded = s.appendStream(s.coded, stream, zstdBetter)
-		}
+		s.coded = s.appendStreams(s.coded, s.below(), zstdBetter)
 	}
 	return s.coded
 }
@@ -100,17 +95,14 @@ func (s *scratch) decodeMixed(dst, payload []byte, segs []Segment) (err error) {
 		payload = payload[1:]
 		switch {
 		case how == asPlanes:
-			for stream := range streamsOf(c, all) {
-				if payload, err = s.decodeStream(stream, payload); err != nil {
-					return err
-				}
-			}
+			payload, err = s.decodeStreams(streamsOf(c, all), payload)
 		case how == asNumbers && modelled(c):
-			if payload, err = s.decodeNumbers(c, all, payload); err != nil {
-				return err
-			}
+			payload, err = s.decodeNumbers(c, all, payload)
 		default:
-			return fmt.Errorf("%w: class %d coded in way %d", ErrFrame, c, how)
+			err = fmt.Errorf("%w: class %d coded in way %d", ErrFrame, c, how)
+		}
+		if err != nil {
+			return err
 		}
 	}
 	if len(payload) > 0 {
@@ -135,10 +127,8 @@ func (s *scratch) decodeNumbers(c Class, all, payload []byte) (rest []byte, err 
 		return nil, fmt.Errorf("%w: mixed bits are too few or too many", ErrFrame)
 	}
 	if c == F32 {
-		for stream := range s.below() {
-			if rest, err = s.decodeStream(stream, rest); err != nil {
-				return nil, err
-			}
+		if rest, err = s.decodeStreams(s.below(), rest); err != nil {
+			return nil, err
 		}
 		s.fillBelow()
 	}

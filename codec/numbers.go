@@ -33,13 +33,13 @@ type symbols struct {
 }
 
 func (s *symbols) reset() {
-	fill(s.plain[:], 0)
+	mix.Fill(s.plain[:])
 	for i := range s.before {
-		fill(s.before[i][:], 0)
+		mix.Fill(s.before[i][:])
 	}
 	for i := range averages {
-		fill(s.quick[i][:], 0)
-		fill(s.slow[i][:], 0)
+		mix.Fill(s.quick[i][:])
+		mix.Fill(s.slow[i][:])
 	}
 	s.mixer = mix.NewMixer4From(8, [4]int32{36000, 6000, 12000, 12000}, learnRate)
 }
@@ -72,18 +72,16 @@ type numbers struct {
 	blank    mix.Slot          // whether all that follows a head without exponent is 0
 }
 
-// fill makes slots that have seen count bits, as many ones as zeros.
-func fill(slots []mix.Slot, count mix.Slot) {
+// fillEven makes slots that have seen evenCount bits, as many ones as zeros.
+func fillEven(slots []mix.Slot) {
 	for i := range slots {
-		slots[i] = mix.NewSlot + count
+		slots[i] = mix.NewSlot + evenCount
 	}
 }
 
 // decide codes one bit by one slot.
 func decide(c *mix.Coder, s *mix.Slot, bit uint32) uint32 {
-	got := c.Code(int(bit), s.P())
-	s.Learn(got, slotLimit)
-	return uint32(got)
+	return uint32(s.Code(c, int(bit), slotLimit))
 }
 
 // floats codes the upper halves of floats, or all of those of 16 bits: v holds
@@ -94,12 +92,12 @@ func (m *numbers) floats(c *mix.Coder, v, low []uint16, exponent, mantissa int) 
 	m.heads.reset()
 	for i := range m.signs {
 		for j := range m.signs[i] {
-			fill(m.signs[i][j][:], 0)
+			mix.Fill(m.signs[i][j][:])
 		}
 	}
 	for i := range m.mantissa {
-		fill(m.mantissa[i][:], evenCount)
-		fill(m.rest[i][:], evenCount)
+		fillEven(m.mantissa[i][:])
+		fillEven(m.rest[i][:])
 	}
 	m.blank = mix.NewSlot
 	var fast, steady average

@@ -34,6 +34,10 @@ type numbers struct {
 	upper  [fields][65 * 8]mix.Slot
 }
 
+// numberLimit is how many bits the slots of numbers and of orders remember. Part
+// of the format.
+const numberLimit = 30
+
 func newNumbers() *numbers {
 	n := new(numbers)
 	for f := range fields {
@@ -45,14 +49,9 @@ func newNumbers() *numbers {
 
 // code codes v and returns it.
 func (n *numbers) code(c *mix.Coder, f field, v uint64) uint64 {
-	learn := func(s *mix.Slot, bit int) int {
-		bit = c.Code(bit, s.P())
-		s.Learn(bit, 30)
-		return bit
-	}
 	length, node := bits.Len64(v), 1
 	for i := 6; i >= 0; i-- {
-		node = node*2 | learn(&n.length[f][node], length>>i&1)
+		node = node*2 | n.length[f][node].Code(c, length>>i&1, numberLimit)
 	}
 	length = min(node-128, 64)
 	if length == 0 {
@@ -62,7 +61,7 @@ func (n *numbers) code(c *mix.Coder, f field, v uint64) uint64 {
 	for i := length - 2; i >= 0; i-- {
 		bit := int(v >> i & 1)
 		if tree < 8 {
-			bit = learn(&n.upper[f][length*8+tree], bit)
+			bit = n.upper[f][length*8+tree].Code(c, bit, numberLimit)
 			tree = tree*2 | bit
 		} else {
 			bit = int(c.Bits(uint32(bit), 1))

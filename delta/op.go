@@ -168,7 +168,7 @@ func (p *planCoder) codeParams(c *mix.Coder, o *op) error {
 	}
 	if q.Sparse = o.kind == opSparse; q.Sparse {
 		q.Level = int(p.n.code(c, fieldLevel, uint64(q.Level)))
-		return p.valid(q)
+		return validParams(q)
 	}
 	zeros := 0
 	if q.Zeros {
@@ -179,11 +179,11 @@ func (p *planCoder) codeParams(c *mix.Coder, o *op) error {
 	}
 	both := p.n.code(c, fieldLevel, uint64(q.Level*2+zeros))
 	q.Level, q.Zeros = int(both/2), both%2 == 1
-	return p.valid(q)
+	return validParams(q)
 }
 
-// valid says what is wrong with parameters.
-func (*planCoder) valid(q *weights.Params) error {
+// validParams says what is wrong with parameters.
+func validParams(q *weights.Params) error {
 	if err := q.Validate(); err != nil {
 		return fmt.Errorf("%w: %w", ErrDelta, err)
 	}

@@ -25,10 +25,7 @@ func codeOrder(c *mix.Coder, order []uint32) error {
 			if int(order[i]) == follows {
 				bit = 1
 			}
-			s := &next[context]
-			bit = c.Code(bit, s.P())
-			s.Learn(bit, 30)
-			if context = bit; bit == 1 {
+			if context = next[context].Code(c, bit, numberLimit); context == 1 {
 				order[i] = uint32(follows)
 				left.take(follows)
 				follows++

@@ -17,7 +17,8 @@
 //		slots[i].Learn(bit, limit)
 //	}
 //
-// [Mixer4] and [Mixer8] do all of that for one bit in one call. The same code
+// [Mixer4], [Mixer8] and, without a mixer, [Slot.Code] do all of that for one bit
+// in one call. The same code
 // encodes and decodes, because [Coder.Code] returns the bit that it coded in
 // either direction: what cannot differ cannot disagree.
 //

@@ -235,3 +235,25 @@ func TestFixedMixers(t *testing.T) {
 		}
 	})
 }
+
+// A slot that codes by itself does what coding and learning one after the other
+// do.
+func TestSlotCodes(t *testing.T) {
+	const limit = 30
+	random := rand.New(rand.NewPCG(3, 4))
+	alone, both := mix.NewSlot, mix.NewSlot
+	one, two := mix.NewEncoder(nil), mix.NewEncoder(nil)
+	for range 500 {
+		bit := random.IntN(8) / 7
+		if got := alone.Code(one, bit, limit); got != bit {
+			t.Fatalf("coded %d, want %d", got, bit)
+		}
+		both.Learn(two.Code(bit, both.P()), limit)
+		if alone != both {
+			t.Fatalf("learned %#x, want %#x", alone, both)
+		}
+	}
+	if !bytes.Equal(one.Finish(), two.Finish()) {
+		t.Error("coded bits differ")
+	}
+}

@@ -29,6 +29,14 @@ func (s Slot) P() uint32 { return max(uint32(s)>>16, 1) }
 // longest memory, 1 to MaxLimit.
 func (s *Slot) Learn(bit int, limit uint32) { s.towards(goal(bit), limit) }
 
+// Code codes a bit as [Coder.Code] does, by the slot alone, which then learns it
+// as [Slot.Learn] has it.
+func (s *Slot) Code(c *Coder, bit int, limit uint32) int {
+	bit = c.Code(bit, s.P())
+	s.Learn(bit, limit)
+	return bit
+}
+
 // goal returns the probability that a slot would have if it knew bit.
 func goal(bit int) int64 { return int64(bit)<<22 - int64(bit) }
 

@@ -18,9 +18,7 @@ func (f *farthest) code(c *mix.Coder, is bool) bool {
 	if is {
 		bit = 1
 	}
-	bit = c.Code(bit, f.slot.P())
-	f.slot.Learn(bit, quickLimit)
-	return bit != 0
+	return f.slot.Code(c, bit, quickLimit) != 0
 }
 
 // difference codes v by its difference from b: whether it becomes zero, the

@@ -62,10 +62,7 @@ func (d *digits) code(c *mix.Coder, e *setting, k, n int, v uint64) uint64 {
 	}
 	lower := &d.lower[k]
 	for ; i >= 0; i-- {
-		s := &lower[i]
-		bit := c.Code(int(v>>i&1), s.P())
-		s.Learn(bit, slowLimit)
-		out = out<<1 | uint64(bit)
+		out = out<<1 | uint64(lower[i].Code(c, int(v>>i&1), slowLimit))
 	}
 	return out
 }

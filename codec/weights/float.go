@@ -19,14 +19,10 @@ func (z *zeros) code(c *mix.Coder, v int64) (sign int64, is bool) {
 	if v == 0 || v == -1 {
 		bit = 1
 	}
-	bit = c.Code(bit, z.zero.P())
-	z.zero.Learn(bit, quickLimit)
-	if bit == 0 {
+	if z.zero.Code(c, bit, quickLimit) == 0 {
 		return 0, false
 	}
-	bit = c.Code(signBit(v), z.negative.P())
-	z.negative.Learn(bit, quickLimit)
-	return int64(bit), true
+	return int64(z.negative.Code(c, signBit(v), quickLimit)), true
 }
 
 // floating codes a float without basis: the class of its exponent, its sign and

@@ -77,7 +77,7 @@ func (g *gaps) code(c *mix.Coder, n int) int {
 		if k&i != 0 {
 			bit = 1
 		}
-		node = node<<1 | learnt(c, &path[node], bit)
+		node = node<<1 | path[node].Code(c, bit, slowLimit)
 	}
 	k = node - gapClasses
 	out := min(k, 1)
@@ -87,17 +87,10 @@ func (g *gaps) code(c *mix.Coder, n int) int {
 		if out < upperNodes {
 			s = &upper[out]
 		}
-		out = out<<1 | learnt(c, s, n>>i&1)
+		out = out<<1 | s.Code(c, n>>i&1, slowLimit)
 	}
 	g.last = k
 	g.seen = min(g.seen+1, gapMemo)
 	g.mean += (out<<fraction - g.mean) / g.seen
 	return out
-}
-
-// learnt codes a bit by a slot alone, which learns it.
-func learnt(c *mix.Coder, s *mix.Slot, bit int) int {
-	bit = c.Code(bit, s.P())
-	s.Learn(bit, slowLimit)
-	return bit
 }
