@@ -52,9 +52,7 @@ func (m *meetings) changed(from peer.ID, heads ...trust.Head) {
 			}
 		}
 		if len(meeting.pending) > 0 {
-			if due := m.check(p, meeting); due.Before(meeting.due) {
-				meeting.due = due
-			}
+			m.hasten(p, meeting)
 		}
 	}
 	m.poke()
@@ -91,10 +89,16 @@ func (m *meetings) doubt(p peer.ID) {
 		meeting.pending[publisher] = m.changes
 	}
 	clear(meeting.told)
+	m.hasten(p, meeting)
+	m.poke()
+}
+
+// hasten moves the next session with p forward to the check of a change. m.mu is
+// held.
+func (m *meetings) hasten(p peer.ID, meeting *meeting) {
 	if due := m.check(p, meeting); due.Before(meeting.due) {
 		meeting.due = due
 	}
-	m.poke()
 }
 
 // settled notes that the peer of meeting needs no check about publisher. m.mu is

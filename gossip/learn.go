@@ -3,6 +3,7 @@ package gossip
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -204,7 +205,11 @@ func (l *learner) finish(publisher trust.Fingerprint, known func(trust.Head) boo
 	head := lesson.head
 	l.mu.Unlock()
 	learnt := known(head)
-	next, local := other()
+	var next peer.ID
+	var local bool
+	if !learnt {
+		next, local = other()
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	defer l.poke()
@@ -265,10 +270,8 @@ func (g *Gossip) learnFrom(ctx context.Context, from peer.ID, hurry bool, publis
 // whether it is of this site; "" if there is none.
 func (g *Gossip) another(not peer.ID) (p peer.ID, local bool) {
 	others := g.meets.others(not)
-	for _, p := range others {
-		if g.local(p) {
-			return p, true
-		}
+	if at := slices.IndexFunc(others, g.local); at >= 0 {
+		return others[at], true
 	}
 	if len(others) == 0 {
 		return "", false
