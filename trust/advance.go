@@ -59,7 +59,7 @@ func advance(old *view, u Update, deadline time.Time) (*view, error) {
 			}
 			return nil, fmt.Errorf("publisher %s: %w", n.title(), err)
 		}
-		if n.timestamp == old.timestamp && n.root == old.root {
+		if n.timestamp == old.timestamp && s.keepsRoot() {
 			return old, nil // the timestamp commits to all the rest
 		}
 	}
@@ -80,10 +80,10 @@ type step struct {
 	reset bool
 }
 
-// sameRoot says whether what is held was verified under the root that is in
+// keepsRoot says whether what is held was verified under the root that is in
 // force. With thousands of models verifying it again would take most of the
 // time of an update.
-func (s *step) sameRoot() bool { return s.n.root == s.old.root }
+func (s *step) keepsRoot() bool { return s.n.root == s.old.root }
 
 func (s *step) timestamp() error {
 	root := s.n.root.meta
@@ -151,7 +151,7 @@ func (s *step) snapshot() error {
 	if err := checkSigners("snapshot", d.meta.Signatures, s.n.root.meta.Signed.Roles[metadata.SNAPSHOT].KeyIDs); err != nil {
 		return err
 	}
-	if held != nil && !s.reset && s.sameRoot() {
+	if held != nil && !s.reset && s.keepsRoot() {
 		s.set.Snapshot = held.meta // the floor; verified under this very root
 	} else if held != nil && !s.reset {
 		// Loaded as the floor for all versions in it. That it is not the one
@@ -189,7 +189,7 @@ func (s *step) targets() error {
 	if err := named(entry, data, metadata.TARGETS); err != nil {
 		return err
 	}
-	if held != nil && s.sameRoot() && bytes.Equal(data, held.data) && held.version == entry.Version && !held.meta.Signed.IsExpired(s.set.RefTime) {
+	if held != nil && s.keepsRoot() && bytes.Equal(data, held.data) && held.version == entry.Version && !held.meta.Signed.IsExpired(s.set.RefTime) {
 		s.set.Targets[metadata.TARGETS] = held.meta // these very bytes have been verified under this very root
 		return nil
 	}

@@ -127,9 +127,9 @@ func vouches(root *rootDoc, timestamp *timestampDoc) error {
 // apply anything from anybody, in any order and twice.
 //
 // Errors: ErrMalformed, ErrForged, ErrMismatch (see Hostile), ErrPartial (ask
-// for everything), ErrRollback (the peer lags behind), ErrEquivocation (evidence is kept), ErrExpired, ErrPinned
-// (a root learned by fingerprint has a name that is taken), ErrUnknown,
-// ErrState. After any of them everything is as it was.
+// for everything), ErrRollback (the peer lags behind), ErrEquivocation (evidence
+// is kept), ErrExpired, ErrPinned (a root learned by fingerprint has a name that
+// is taken), ErrUnknown, ErrState. After any of them everything is as it was.
 func (r *Registry) Apply(fp Fingerprint, u Update) (changed bool, err error) {
 	r.changing.Lock()
 	defer r.changing.Unlock()
