@@ -16,6 +16,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/libp2p/go-libp2p/core/event"
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/multiformats/go-multiaddr"
@@ -71,8 +72,11 @@ type meeting struct {
 	seq     uint64 // of the peer record that came with it
 }
 
-func meetingOf(c network.Conn) meeting {
-	return meeting{reached: c.Stat().Direction == network.DirOutbound, source: sourceOf(c.RemoteMultiaddr())}
+func meetingOf(e event.EvtPeerIdentificationCompleted, local bool) meeting {
+	return meeting{
+		reached: e.Conn.Stat().Direction == network.DirOutbound, source: sourceOf(e.Conn.RemoteMultiaddr()),
+		site: shownLabel(e.AgentVersion), local: local, seq: seqOf(e.SignedPeerRecord),
+	}
 }
 
 // remembrance is what the book knows of a peer.
@@ -130,13 +134,19 @@ func readBook(path string) (map[string]bookPeer, error) {
 	return saved, json.NewDecoder(io.LimitReader(file, maxBookBytes)).Decode(&saved)
 }
 
-// remember notes that the peer was met at the time now, and says that it can be
-// reached at addrs.
-func (b *book) remember(id peer.ID, addrs []multiaddr.Multiaddr, m meeting, now time.Time) {
+// textsOf returns the text forms of addresses.
+func textsOf(addrs []multiaddr.Multiaddr) []string {
 	texts := make([]string, 0, len(addrs))
 	for _, a := range addrs {
 		texts = append(texts, a.String())
 	}
+	return texts
+}
+
+// remember notes that the peer was met at the time now, and says that it can be
+// reached at addrs.
+func (b *book) remember(id peer.ID, addrs []multiaddr.Multiaddr, m meeting, now time.Time) {
+	texts := textsOf(addrs)
 	slices.Sort(texts)
 	texts = slices.Compact(texts)
 	if len(texts) == 0 {
@@ -158,13 +168,10 @@ func (b *book) remember(id peer.ID, addrs []multiaddr.Multiaddr, m meeting, now 
 // a peer that was met stays where it was in rank and share. It returns false for
 // what is not newer.
 func (b *book) hear(r told, source string, now time.Time) bool {
-	texts := make([]string, 0, len(r.addrs))
-	for _, a := range r.addrs {
-		texts = append(texts, a.String())
-	}
-	if len(texts) == 0 {
+	if len(r.addrs) == 0 {
 		return false
 	}
+	texts := textsOf(r.addrs)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	p, known := b.peers[r.id.String()]
@@ -199,7 +206,8 @@ func (b *book) failed(id peer.ID) {
 }
 
 // ranked returns the keys of all peers: those that were reached first, then those
-// that were met, then those that were only told of; among them the one seen last. Callers hold mu, or are the only ones to know the book.
+// that were met, then those that were only told of; among them the one seen last.
+// Callers hold mu, or are the only ones to know the book.
 func (b *book) ranked() []string {
 	return slices.SortedFunc(maps.Keys(b.peers), func(x, y string) int {
 		p, q := b.peers[x], b.peers[y]

@@ -143,13 +143,12 @@ func (f *finder) keepBook(ctx context.Context, events <-chan any) error {
 			switch e := e.(type) {
 			case event.EvtPeerIdentificationCompleted:
 				f.contacts.identified(e)
-				if !f.site.Local(e.Conn) {
+				local := f.site.Local(e.Conn)
+				if !local {
 					f.relays.seen(e.Conn, e.ObservedAddr, ownAddress)
 				}
 				signal(f.relays.wake)
-				m := meetingOf(e.Conn)
-				m.site, m.local, m.seq = shownLabel(e.AgentVersion), f.site.Local(e.Conn), seqOf(e.SignedPeerRecord)
-				f.book.remember(e.Peer, f.host.Peerstore().Addrs(e.Peer), m, time.Now())
+				f.book.remember(e.Peer, f.host.Peerstore().Addrs(e.Peer), meetingOf(e, local), time.Now())
 			case event.EvtPeerConnectednessChanged:
 				if e.Connectedness == network.NotConnected {
 					f.contacts.left(e.Peer)

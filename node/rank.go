@@ -75,7 +75,7 @@ const (
 func kindOf(a multiaddr.Multiaddr) int {
 	has := func(code int) bool { _, err := a.ValueForProtocol(code); return err == nil }
 	switch {
-	case has(multiaddr.P_CIRCUIT):
+	case relayed(a):
 		return viaRelay
 	case has(multiaddr.P_TCP) && has(multiaddr.P_IP6):
 		return tcpIP6

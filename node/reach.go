@@ -96,7 +96,8 @@ func shownLabel(agent string) string {
 	return label
 }
 
-// ipOf returns the IP address at which a peer is seen; nil behind a relay.
+// ipOf returns the IP address at which a peer is seen; nil behind a relay and
+// for a name.
 func ipOf(a multiaddr.Multiaddr) net.IP {
 	ip, err := manet.ToIP(a)
 	if err != nil || relayed(a) {

@@ -16,7 +16,6 @@ import (
 	"github.com/libp2p/go-libp2p/p2p/protocol/circuitv2/proto"
 	relayv2 "github.com/libp2p/go-libp2p/p2p/protocol/circuitv2/relay"
 	"github.com/multiformats/go-multiaddr"
-	manet "github.com/multiformats/go-multiaddr/net"
 )
 
 // What this node relays for others, in libp2p's terms (circuit relay v2): a few
@@ -197,7 +196,7 @@ func (f *finder) reserve(ctx context.Context, id peer.ID) {
 func relayAddresses(id peer.ID, conns []network.Conn) (addrs []multiaddr.Multiaddr) {
 	for _, c := range conns {
 		a := c.RemoteMultiaddr()
-		if _, err := manet.ToIP(a); err != nil || relayed(a) || c.Stat().Direction != network.DirOutbound {
+		if ipOf(a) == nil || c.Stat().Direction != network.DirOutbound {
 			continue
 		}
 		if p2p, err := multiaddr.NewMultiaddr("/p2p/" + id.String() + "/p2p-circuit"); err == nil {
