@@ -185,6 +185,17 @@ func (c *circle) gateways() []int {
 	return are
 }
 
+// connectGateways gives the gateways contact, and returns them and the others. No
+// member may have left.
+func (c *circle) connectGateways() (gateways, others []int) {
+	gateways = c.gateways()
+	for _, i := range gateways {
+		c.contact(i, true)
+	}
+	others = slices.DeleteFunc(first(len(c.sites)), func(i int) bool { return slices.Contains(gateways, i) })
+	return gateways, others
+}
+
 // works returns what a member has heard of the errands of another one.
 func (c *circle) works(at, of int) []Work {
 	s := c.sites[at]

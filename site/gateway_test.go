@@ -139,11 +139,7 @@ func TestManyPins(t *testing.T) {
 func TestNeedMakesAGateway(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCircle(t, 6, false)
-		gateways := c.gateways()
-		for _, i := range gateways {
-			c.contact(i, true)
-		}
-		others := slices.DeleteFunc(first(6), func(i int) bool { return slices.Contains(gateways, i) })
+		gateways, others := c.connectGateways()
 		c.pass(time.Second)
 		fed := c.join(releaseB, little, others...)
 		for n := range 20 {
@@ -187,11 +183,7 @@ func TestNeedMakesAGateway(t *testing.T) {
 func TestNeedPassesOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCircle(t, 6, false)
-		gateways := c.gateways()
-		for _, i := range gateways {
-			c.contact(i, true)
-		}
-		others := slices.DeleteFunc(first(6), func(i int) bool { return slices.Contains(gateways, i) })
+		_, others := c.connectGateways()
 		c.join(releaseA, little, others...)
 		c.pass(needAfter / 2)
 		rank := slices.SortedFunc(slices.Values(others), func(a, b int) int {
