@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 
 	"github.com/dunlin-mesh/dunlin/manifest"
 )
@@ -136,8 +137,8 @@ func (e *exporter) addUpdate(u Update) error {
 		return fmt.Errorf("%w: metadata of %s of %d bytes", ErrTooLarge, u.Name, len(u.Data))
 	}
 	p := Publisher{Name: u.Name, Fingerprint: u.Fingerprint, Update: Pieces{Bytes: uint64(len(u.Data))}}
-	for rest := u.Data; len(rest) > 0; rest = rest[min(MaxPieceBytes, len(rest)):] {
-		p.Update.Blocks = append(p.Update.Blocks, manifest.SumCID(manifest.Raw, rest[:min(MaxPieceBytes, len(rest))]))
+	for piece := range slices.Chunk(u.Data, MaxPieceBytes) {
+		p.Update.Blocks = append(p.Update.Blocks, manifest.SumCID(manifest.Raw, piece))
 	}
 	e.root.Publishers = append(e.root.Publishers, p)
 	return nil

@@ -133,8 +133,9 @@ func validName(name string) bool {
 		strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789-") == ""
 }
 
-// fullLimit returns how much may come in full unasked; 0 for no limit.
-func (c Config) fullLimit() Bytes {
+// Unasked returns how much of a release may come in full without the operator's
+// word; 0 for no limit.
+func (c Config) Unasked() Bytes {
 	if c.FullLimit == 0 && c.Metered {
 		return DefaultFullLimit
 	}

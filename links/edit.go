@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// Keys are what [Edit] takes.
-const Keys = "match, local, class, up, down, schedule, day, month, metered, full_limit"
+// keys are what [Edit] takes.
+const keys = "match, local, class, up, down, schedule, day, month, metered, full_limit"
 
 // Edit returns c with the settings changed, each of the form key=value; several
 // values of match, local and schedule are separated by commas (windows by
@@ -17,7 +17,7 @@ func Edit(c Config, settings []string) (Config, error) {
 	for _, text := range settings {
 		key, value, ok := strings.Cut(text, "=")
 		if !ok {
-			return c, fmt.Errorf("%w %q: setting %.40q: want key=value with a key of %s", ErrConfig, c.Name, text, Keys)
+			return c, fmt.Errorf("%w %q: setting %.40q: want key=value with a key of %s", ErrConfig, c.Name, text, keys)
 		}
 		if err := c.set(key, value); err != nil {
 			return c, fmt.Errorf("%w %q: %s: %w", ErrConfig, c.Name, key, err)
@@ -79,7 +79,7 @@ func (c *Config) set(key, value string) (err error) {
 			return fmt.Errorf("%.20q: want yes or no", value)
 		}
 	default:
-		return fmt.Errorf("no such key: want one of %s", Keys)
+		return fmt.Errorf("no such key: want one of %s", keys)
 	}
 	return err
 }

@@ -185,7 +185,7 @@ func (c Config) full(u Use) *Closed {
 	if c.Metered {
 		noDelta = u.NoDelta
 	}
-	limit := c.fullLimit()
+	limit := c.Unasked()
 	if noDelta == "" && (limit == 0 || u.Full <= int64(limit)) {
 		return nil
 	}

@@ -26,10 +26,9 @@ type unit struct {
 
 // Longer names come first where one ends in another.
 var (
-	rateUnits = []unit{{"tbit", 1e12}, {"gbit", 1e9}, {"mbit", 1e6}, {"kbit", 1e3}, {"bit", 1}}
+	rateUnits = []unit{{"Tbit", 1e12}, {"Gbit", 1e9}, {"Mbit", 1e6}, {"kbit", 1e3}, {"bit", 1}}
 	byteUnits = []unit{
-		{"tib", 1 << 40}, {"gib", 1 << 30}, {"mib", 1 << 20}, {"kib", 1 << 10},
-		{"tb", 1e12}, {"gb", 1e9}, {"mb", 1e6}, {"kb", 1e3}, {"b", 1},
+		{"TB", 1e12}, {"TiB", 1 << 40}, {"GB", 1e9}, {"GiB", 1 << 30}, {"MB", 1e6}, {"MiB", 1 << 20}, {"kB", 1e3}, {"KiB", 1 << 10}, {"B", 1},
 	}
 )
 
@@ -60,7 +59,7 @@ func parseUnit(text string, units []unit, most float64) (int64, error) {
 	}
 	lower := strings.ToLower(text)
 	for _, u := range units {
-		number, ok := strings.CutSuffix(lower, u.name)
+		number, ok := strings.CutSuffix(lower, strings.ToLower(u.name))
 		if !ok {
 			continue
 		}
@@ -78,21 +77,14 @@ func parseUnit(text string, units []unit, most float64) (int64, error) {
 }
 
 // String writes the rate so that [ParseRate] reads it.
-func (r Rate) String() string { return formatUnit(int64(r), rateNames) }
+func (r Rate) String() string { return formatUnit(int64(r), rateUnits) }
 
 // String writes the amount so that [ParseBytes] reads it.
-func (b Bytes) String() string { return formatUnit(int64(b), byteNames) }
-
-var (
-	rateNames = []unit{{"Tbit", 1e12}, {"Gbit", 1e9}, {"Mbit", 1e6}, {"kbit", 1e3}, {"bit", 1}}
-	byteNames = []unit{
-		{"TB", 1e12}, {"TiB", 1 << 40}, {"GB", 1e9}, {"GiB", 1 << 30}, {"MB", 1e6}, {"MiB", 1 << 20}, {"kB", 1e3}, {"KiB", 1 << 10}, {"B", 1},
-	}
-)
+func (b Bytes) String() string { return formatUnit(int64(b), byteUnits) }
 
 // formatUnit writes n exactly, with at most three digits behind the point, in
 // the shortest way.
-func formatUnit(n int64, names []unit) string {
+func formatUnit(n int64, units []unit) string {
 	switch {
 	case n == 0:
 		return "none"
@@ -100,7 +92,7 @@ func formatUnit(n int64, names []unit) string {
 		return strconv.FormatInt(n, 10)
 	}
 	best := ""
-	for _, u := range names {
+	for _, u := range units {
 		size := int64(u.size)
 		decimal := size%1000 == 0
 		if n < size || decimal && n%(size/1000) != 0 || !decimal && n%size != 0 {

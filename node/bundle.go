@@ -35,7 +35,7 @@ func (n *Node) bundleState(context.Context, none, *api.Writer) (*bundle.State, e
 		}
 		s.Publishers = append(s.Publishers, bundle.KnownPublisher{Name: p.Name, Fingerprint: manifest.Digest(p.Fingerprint), Have: have})
 	}
-	held, err := n.heldReleases(func(store.Release) bool { return true })
+	held, err := n.heldReleases(everyRelease)
 	s.Releases = held
 	return s, err
 }
@@ -45,12 +45,9 @@ func (n *Node) bundleState(context.Context, none, *api.Writer) (*bundle.State, e
 func (n *Node) heldReleases(match func(store.Release) bool) ([]bundle.HeldRelease, error) {
 	out := []bundle.HeldRelease{}
 	seen := make(map[manifest.FileID]bool)
-	for h, err := range n.heldFiles() {
+	for h, err := range n.heldFiles(match) {
 		if err != nil {
 			return nil, err
-		}
-		if !match(h.release) {
-			continue
 		}
 		if k := len(out); k == 0 || out[k-1].Manifest != h.release.Manifest {
 			clear(seen)

@@ -93,15 +93,10 @@ func (n *Node) openChecked(ctx context.Context, id manifest.FileID) (_ transfer.
 			err = errors.Join(err, f.Close())
 		}
 	}()
-	data, err := n.store.Block(id.Layout)
+	chunks, err := n.chunksOf(id.Layout)
 	if err != nil {
 		return transfer.WholeFile{}, err
 	}
-	var l manifest.Layout
-	if err := manifest.Decode(data, &l); err != nil {
-		return transfer.WholeFile{}, fmt.Errorf("layout %s: %w", id.Layout, err)
-	}
-	chunks := l.Chunks()
 	digests, err := manifest.LoadDigests(id.Digests, chunks.Len(), n.store.Block)
 	if err != nil {
 		return transfer.WholeFile{}, err

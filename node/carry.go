@@ -43,14 +43,13 @@ type carryUse struct {
 	waiting  int    // that do not
 }
 
-// candidate is a release that is only carried.
+// carried is a release that is only carried.
 type carried struct {
 	store.Release
-	rank    int // 0 for the newest of its model
+	rank    int // 0 for the newest of its model, 1 for what is kept of earlier ones
 	created time.Time
 	bytes   uint64
 	held    *store.ReleaseState // nil if nothing is here
-	basis   bool                // of one that is just coming
 }
 
 // allot works out what fits. wants and held are as wanted has them.
@@ -58,7 +57,7 @@ func (n *Node) allot(rules []carryRule, wants map[manifest.CID]want, held map[ma
 	a := allotment{over: make(map[manifest.CID]string), use: make(map[string]carryUse)}
 	coming := make(map[manifest.Model]bool) // whose newest release fits and is not kept yet
 	for _, c := range n.carriedOnly(wants, held) {
-		if c.basis && coming[c.Model] {
+		if c.rank > 0 && coming[c.Model] { // kept as its basis
 			continue
 		}
 		rule, ok := a.place(rules, c)
@@ -124,7 +123,7 @@ func (n *Node) carriedOnly(wants map[manifest.CID]want, held map[manifest.CID]st
 	var out []carried
 	newest := make(map[manifest.Model]bool)
 	add := func(r store.Release, rank int) {
-		c := carried{Release: r, rank: rank, basis: rank > 0, bytes: n.sizes.of(n, r.Manifest)}
+		c := carried{Release: r, rank: rank, bytes: n.sizes.of(n, r.Manifest)}
 		if known, ok := n.trust.Release(r.Model, r.Version); ok {
 			c.created = known.Created
 		}

@@ -91,7 +91,7 @@ func TestCarryRuleExpires(t *testing.T) {
 func planned(t *testing.T, m manifest.Model, rank int, age time.Duration, bytes uint64, here bool) carried {
 	t.Helper()
 	w := wantOf(t, m, string(m)+age.String())
-	c := carried{Release: w.Release, rank: rank, basis: rank > 0, created: time.Unix(1e9, 0).Add(-age), bytes: bytes}
+	c := carried{Release: w.Release, rank: rank, created: time.Unix(1e9, 0).Add(-age), bytes: bytes}
 	if here {
 		c.held = &store.ReleaseState{Release: w.Release, Variants: []store.VariantState{{Name: "default", Bytes: bytes, HeldBytes: bytes, Complete: true}}}
 	}

@@ -81,7 +81,7 @@ func (c deltaCoder) Decode(ctx context.Context, old transfer.WholeFile, r io.Rea
 
 // openWhole opens a file that some release holds whole.
 func (n *Node) openWhole(_ context.Context, id manifest.FileID) (transfer.WholeFile, error) {
-	for held, err := range n.heldFiles() {
+	for held, err := range n.heldFiles(everyRelease) {
 		if err != nil {
 			return transfer.WholeFile{}, err
 		}
@@ -127,8 +127,12 @@ type heldFile struct {
 	file    manifest.File
 }
 
-// heldFiles yields the files of all complete variants, golden sets and reports.
-func (n *Node) heldFiles() func(yield func(heldFile, error) bool) {
+// everyRelease matches all.
+func everyRelease(store.Release) bool { return true }
+
+// heldFiles yields the files of the complete variants, golden sets and reports of
+// the releases that match. Only their manifests are read.
+func (n *Node) heldFiles(match func(store.Release) bool) func(yield func(heldFile, error) bool) {
 	return func(yield func(heldFile, error) bool) {
 		releases, err := n.store.Releases()
 		if err != nil {
@@ -136,6 +140,9 @@ func (n *Node) heldFiles() func(yield func(heldFile, error) bool) {
 			return
 		}
 		for _, r := range releases {
+			if !match(r.Release) {
+				continue
+			}
 			m, err := n.manifest(r.Manifest)
 			if err != nil {
 				n.log.Debug("manifest is not at hand", slog.String("release", r.String()), slog.Any("error", err))

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"path"
 	"slices"
@@ -102,16 +103,24 @@ func (n *Node) missingOf(f manifest.File) uint64 {
 	if err != nil {
 		return f.Size
 	}
-	data, err := n.store.Block(f.Layout)
+	chunks, err := n.chunksOf(f.Layout)
 	if err != nil {
 		return f.Size
 	}
+	return chunks.Bytes(manifest.NewRanges(0, chunks.Len()).Minus(held))
+}
+
+// chunksOf reads where the chunks of a file lie.
+func (n *Node) chunksOf(layout manifest.CID) (manifest.Chunks, error) {
+	data, err := n.store.Block(layout)
+	if err != nil {
+		return manifest.Chunks{}, err
+	}
 	var l manifest.Layout
 	if err := manifest.Decode(data, &l); err != nil {
-		return f.Size
+		return manifest.Chunks{}, fmt.Errorf("layout %s: %w", layout, err)
 	}
-	chunks := l.Chunks()
-	return chunks.Bytes(manifest.NewRanges(0, chunks.Len()).Minus(held))
+	return l.Chunks(), nil
 }
 
 // patience is how long to wait for a peer that is fetching the file itself and
@@ -124,13 +133,11 @@ func (n *Node) patience(missing uint64) time.Duration {
 
 // heldOf returns the files of complete variants of a model.
 func (n *Node) heldOf(m manifest.Model) (held []heldFile, err error) {
-	for h, err := range n.heldFiles() {
+	for h, err := range n.heldFiles(func(r store.Release) bool { return r.Model == m }) {
 		if err != nil {
 			return nil, err
 		}
-		if h.release.Model == m {
-			held = append(held, h)
-		}
+		held = append(held, h)
 	}
 	return held, nil
 }

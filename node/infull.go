@@ -64,8 +64,7 @@ func (n *Node) watchHeld(ctx context.Context, net *online, w want, stop context.
 			return
 		case <-ticker.C:
 		}
-		over, _ := net.linksInUse()
-		if !n.paths.held(w.Manifest, over) {
+		if !n.paths.held(w.Manifest, net.linksInUse()) {
 			continue
 		}
 		fresh := time.Since(began) > askAgainAfter

@@ -66,13 +66,10 @@ func describeLink(s links.Status) api.Link {
 	c := s.Config
 	out := api.Link{
 		Name: c.Name, Match: []string{}, Local: c.Local, Class: string(c.Class), UpBits: int64(c.Up), DownBits: int64(c.Down),
-		Metered: c.Metered, FullLimit: int64(c.FullLimit), Open: s.Open,
+		Metered: c.Metered, FullLimit: int64(c.Unasked()), Open: s.Open,
 		Day:     api.Budget{Of: s.Day, SpentBytes: s.InDay, LimitBytes: int64(c.Day)},
 		Month:   api.Budget{Of: s.Month, SpentBytes: s.InMonth, LimitBytes: int64(c.Month)},
 		UpBytes: s.Up, DownBytes: s.Down,
-	}
-	if c.Metered && out.FullLimit == 0 {
-		out.FullLimit = int64(links.DefaultFullLimit)
 	}
 	for _, p := range c.Match {
 		out.Match = append(out.Match, p.String())

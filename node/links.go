@@ -4,16 +4,14 @@ import (
 	"errors"
 	"maps"
 	"net/netip"
-	"path"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/network"
-	manet "github.com/multiformats/go-multiaddr/net"
-
 	"github.com/multiformats/go-multiaddr"
+	manet "github.com/multiformats/go-multiaddr/net"
 
 	"github.com/dunlin-mesh/dunlin/links"
 	"github.com/dunlin-mesh/dunlin/manifest"
@@ -38,7 +36,6 @@ type paths struct {
 // onWay is a release that is being obtained.
 type onWay struct {
 	use   links.Use
-	began time.Time
 	done  uint64    // bytes that have come
 	moved time.Time // when that last grew
 }
@@ -120,8 +117,7 @@ func (p *paths) fill(release manifest.CID, use links.Use) links.Use {
 func (p *paths) begin(w want) (end func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	now := time.Now()
-	e := &onWay{use: links.Use{Model: string(w.Model), Version: w.Version}, began: now, moved: now}
+	e := &onWay{use: links.Use{Model: string(w.Model), Version: w.Version}, moved: time.Now()}
 	p.errands[w.Manifest] = e
 	return func() {
 		p.mu.Lock()
@@ -203,16 +199,6 @@ func (p *paths) still(release manifest.CID) bool {
 	return e != nil && time.Since(e.moved) > stillFor
 }
 
-// since returns when a release began to be obtained; zero if it is not.
-func (p *paths) since(release manifest.CID) time.Time {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if e := p.errands[release]; e != nil {
-		return e.began
-	}
-	return time.Time{}
-}
-
 // prioritize replaces the priorities.
 func (p *paths) prioritize(priorities map[string]int) {
 	p.mu.Lock()
@@ -235,7 +221,7 @@ func priorityOf(priorities map[string]int, m manifest.Model) int {
 	}
 	best, priority := "", 0
 	for pattern, n := range priorities {
-		if ok, err := path.Match(pattern, string(m)); err == nil && ok && (len(pattern) > len(best) || len(pattern) == len(best) && pattern < best) {
+		if match(pattern, m) && (len(pattern) > len(best) || len(pattern) == len(best) && pattern < best) {
 			best, priority = pattern, n
 		}
 	}
@@ -243,20 +229,15 @@ func priorityOf(priorities map[string]int, m manifest.Model) int {
 }
 
 // linksInUse returns the links with bounds that lead to connected peers, each
-// once, and whether some peer is inside of the site.
-func (o *online) linksInUse() (over []*links.Link, local bool) {
+// once.
+func (o *online) linksInUse() (over []*links.Link) {
 	for _, c := range o.host.Network().Conns() {
-		path := o.transfer.Path(c)
-		if path.Meter == nil {
-			local = true
-			continue
-		}
-		if m, ok := path.Meter.(meter); ok && !slices.Contains(over, m.link) {
+		if m, ok := o.transfer.Path(c).Meter.(meter); ok && !slices.Contains(over, m.link) {
 			over = append(over, m.link)
 		}
 	}
 	slices.SortFunc(over, func(a, b *links.Link) int { return strings.Compare(a.Name(), b.Name()) })
-	return over, local
+	return over
 }
 
 // waits says what a release that is under way waits for on the links to the
@@ -267,13 +248,8 @@ func (n *Node) waits(release manifest.CID) (reason string, budget bool) {
 	if net == nil {
 		return "", false
 	}
-	over, _ := net.linksInUse()
-	return explainWaits(n.paths.reasons(release, over))
-}
-
-func explainWaits(reasons []*links.Closed) (reason string, budget bool) {
 	var texts []string
-	for _, c := range reasons {
+	for _, c := range n.paths.reasons(release, net.linksInUse()) {
 		if text := c.Error(); !slices.Contains(texts, text) {
 			texts = append(texts, text)
 		}

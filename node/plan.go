@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"time"
@@ -57,6 +58,7 @@ type planner struct {
 	net   *online // nil if the node does not run
 	use   links.Use
 	found []transfer.Surveyed
+	known map[manifest.Digest]bool // chunks of files here; nil before it is needed
 	out   api.Plan
 }
 
@@ -104,16 +106,7 @@ func (p *planner) files(ctx context.Context, r trust.Release, m *manifest.Manife
 	if err != nil {
 		return err
 	}
-	files = slices.Clone(files)
-	slices.SortStableFunc(files, func(a, b manifest.File) int {
-		switch {
-		case a.Size > b.Size:
-			return -1
-		case a.Size < b.Size:
-			return 1
-		}
-		return 0
-	})
+	slices.SortStableFunc(files, func(a, b manifest.File) int { return cmp.Compare(b.Size, a.Size) })
 	asked := 0
 	ctx, cancel := context.WithTimeout(ctx, 2*planPatience)
 	defer cancel()
@@ -124,7 +117,7 @@ func (p *planner) files(ctx context.Context, r trust.Release, m *manifest.Manife
 		p.trees(f)
 		missing := p.node.missingOf(f)
 		if missing == f.Size {
-			missing -= min(missing, p.node.sharedBytes(f, held))
+			missing -= min(missing, p.sharedBytes(f, held))
 		}
 		if missing > 0 {
 			p.file(ctx, r, f, missing, basesFor(f, variantOf(m, f), held), asked < planFiles)
@@ -202,21 +195,22 @@ func (p *planner) delta(out *api.PlanFile, s transfer.Surveyed, bases []heldFile
 
 // sharedBytes returns how much of a file is in chunks that files here have, too,
 // as far as its digests are here.
-func (n *Node) sharedBytes(f manifest.File, held []heldFile) (bytes uint64) {
-	digests, chunks, ok := n.digestsOf(f)
+func (p *planner) sharedBytes(f manifest.File, held []heldFile) (bytes uint64) {
+	digests, chunks, ok := p.node.digestsOf(f)
 	if !ok {
 		return 0
 	}
-	known := make(map[manifest.Digest]bool)
-	for _, h := range held {
-		if theirs, _, ok := n.digestsOf(h.file); ok {
+	if p.known == nil {
+		p.known = make(map[manifest.Digest]bool)
+		for _, h := range held {
+			theirs, _, _ := p.node.digestsOf(h.file)
 			for _, d := range theirs {
-				known[d] = true
+				p.known[d] = true
 			}
 		}
 	}
 	for i, d := range digests {
-		if known[d] {
+		if p.known[d] {
 			_, length := chunks.At(i)
 			bytes += uint64(length)
 		}
@@ -228,16 +222,8 @@ func (n *Node) sharedBytes(f manifest.File, held []heldFile) (bytes uint64) {
 const maxPlanChunks = 1 << 18
 
 func (n *Node) digestsOf(f manifest.File) ([]manifest.Digest, manifest.Chunks, bool) {
-	data, err := n.store.Block(f.Layout)
-	if err != nil {
-		return nil, manifest.Chunks{}, false
-	}
-	var l manifest.Layout
-	if manifest.Decode(data, &l) != nil {
-		return nil, manifest.Chunks{}, false
-	}
-	chunks := l.Chunks()
-	if chunks.Len() > maxPlanChunks {
+	chunks, err := n.chunksOf(f.Layout)
+	if err != nil || chunks.Len() > maxPlanChunks {
 		return nil, chunks, false
 	}
 	digests, err := manifest.LoadDigests(f.Digests, chunks.Len(), n.store.Block)

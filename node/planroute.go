@@ -38,12 +38,11 @@ func (p *planner) route() {
 	c := link.Config()
 	p.out.Link, p.out.Class, p.out.Metered = c.Name, string(c.Class), c.Metered
 	rate := p.rate(c.Down, measured, c.Class)
-	status := link.Status()
-	if c.Day > 0 {
-		p.out.Budgets = append(p.out.Budgets, api.Budget{Of: status.Day, SpentBytes: status.InDay, LimitBytes: int64(c.Day)})
-	}
-	if c.Month > 0 {
-		p.out.Budgets = append(p.out.Budgets, api.Budget{Of: status.Month, SpentBytes: status.InMonth, LimitBytes: int64(c.Month)})
+	described := describeLink(link.Status())
+	for _, b := range []api.Budget{described.Day, described.Month} {
+		if b.LimitBytes > 0 {
+			p.out.Budgets = append(p.out.Budgets, b)
+		}
 	}
 	timed := true
 	for _, reason := range link.Reasons(p.use) {
@@ -86,8 +85,7 @@ func (p *planner) link() (best *links.Link, measured float64, local bool) {
 		return best, measured, local
 	}
 	if p.net != nil {
-		over, _ := p.net.linksInUse()
-		for _, l := range over {
+		for _, l := range p.net.linksInUse() {
 			if best == nil || rank(l) < rank(best) {
 				best = l
 			}
