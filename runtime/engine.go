@@ -62,6 +62,11 @@ type Port struct {
 type Signature struct {
 	Inputs  []Port `json:"inputs"`
 	Outputs []Port `json:"outputs"`
+	// Metadata holds what the model file says about its tensors: the ONNX
+	// metadata properties whose keys begin with "Image." or "dunlin." in any
+	// case, at most 64 of them with values of at most 4 KiB. Nil where it says
+	// nothing.
+	Metadata map[string]string `json:"metadata,omitempty"`
 }
 
 // NoEngine is the engine of a node that cannot run models: every Load fails

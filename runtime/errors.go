@@ -34,6 +34,11 @@ var (
 	// ErrRun: the model failed while running on inputs that fit its signature.
 	ErrRun = errors.New("model failed while running")
 
+	// ErrOverloaded: as many requests wait, or as many bytes are in flight, as
+	// are allowed. Nothing was run; the caller may try again a little later, or
+	// ask another node.
+	ErrOverloaded = errors.New("overloaded")
+
 	// ErrTensor: a tensor, or an encoded tensor, is malformed or over its bound.
 	ErrTensor = errors.New("malformed tensor")
 

@@ -114,5 +114,8 @@ func (e *engine) open(path string, sig modelrt.Signature) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
+	if sig.Metadata, err = readMetadata(s); err != nil {
+		return nil, errors.Join(err, s.Destroy())
+	}
 	return newSession(s, sig), nil
 }
