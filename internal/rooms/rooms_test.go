@@ -56,6 +56,7 @@ var mayImport = map[string][]string{
 	"internal/parley":         {"manifest"},
 	"internal/raced":          {},
 	"internal/corpus":         {},
+	"internal/onnxpb":         {},
 	"internal/setup":          {"runtime/onnx/ortlib", "internal/durable"},
 	"internal/testcount":      {},
 	"runtime/onnx/ortlib":     {},
