@@ -61,6 +61,10 @@ var mayImport = map[string][]string{
 	"internal/testcount":      {},
 	"runtime/onnx/ortlib":     {},
 	"runtime/onnx/onnxtest":   {"runtime/onnx/ortlib"},
+
+	"runtime/serve": {"runtime"},
+
+	"runtime/serve/inferencepb": {},
 }
 
 // onlyIn lists the packages whose production code alone may import a module.
