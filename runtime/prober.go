@@ -8,6 +8,9 @@ import (
 	"os/exec"
 	"path/filepath"
 	"time"
+
+	"github.com/dunlin-mesh/dunlin/internal/excerpt"
+	"github.com/dunlin-mesh/dunlin/runtime/limit"
 )
 
 // ProbeArgument is the hidden first argument with which a program is started
@@ -66,29 +69,18 @@ func NewProber(cfg ProberConfig) (Prober, error) {
 
 type childProber struct{ cfg ProberConfig }
 
-// inherited are the variables of this process that a child gets too: what
-// programs and the dynamic loader need, and nothing that may be a secret.
-func inherited() []string {
-	return []string{"PATH", "HOME", "TMPDIR", "LANG", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "DUNLIN_ONNXRUNTIME"}
-}
-
 // drainTime is how long a killed child's output is waited for.
 const drainTime = 2 * time.Second
 
 func (p *childProber) Probe(ctx context.Context, path string) error {
 	limited, cancel := context.WithTimeout(ctx, p.cfg.Timeout)
 	defer cancel()
-	stderr := newExcerpt(p.cfg.MaxStderrBytes)
+	stderr := excerpt.New(p.cfg.MaxStderrBytes)
 	cmd := exec.CommandContext(limited, p.cfg.Executable, ProbeArgument, path)
-	for _, name := range inherited() {
-		if value, ok := os.LookupEnv(name); ok {
-			cmd.Env = append(cmd.Env, name+"="+value)
-		}
-	}
-	cmd.Env = append(cmd.Env, p.cfg.Env...)
+	cmd.Env = append(limit.Environ(), p.cfg.Env...)
 	cmd.Stderr = stderr
 	cmd.WaitDelay = drainTime
-	err := runWithParent(cmd)
+	err := limit.Run(cmd, limit.Limits{})
 	var exit *exec.ExitError
 	switch {
 	case err == nil:
@@ -96,16 +88,16 @@ func (p *childProber) Probe(ctx context.Context, path string) error {
 	case ctx.Err() != nil:
 		return fmt.Errorf("probe %s: %w", path, ctx.Err())
 	case limited.Err() != nil:
-		return fmt.Errorf("%w: %s: no answer within %s, killed%s", ErrProbe, path, p.cfg.Timeout, stderr.said())
+		return fmt.Errorf("%w: %s: no answer within %s, killed%s", ErrProbe, path, p.cfg.Timeout, stderr.Said())
 	case !errors.As(err, &exit):
 		return fmt.Errorf("%w: %s: %w", ErrProbe, path, err)
 	}
 	switch exit.ExitCode() {
 	case probeRefused:
-		return fmt.Errorf("%w: refused in a child process%s", ErrLoad, stderr.said())
+		return fmt.Errorf("%w: refused in a child process%s", ErrLoad, stderr.Said())
 	case probeNoRuntime:
-		return NoRuntime(fmt.Errorf("child process%s", stderr.said()))
+		return NoRuntime(fmt.Errorf("child process%s", stderr.Said()))
 	}
 	// A crash: killed by a signal, a Go panic, or an exit nobody asked for.
-	return fmt.Errorf("%w: %s: child process ended with %s%s", ErrProbe, path, exit.ProcessState, stderr.said())
+	return fmt.Errorf("%w: %s: child process ended with %s%s", ErrProbe, path, exit.ProcessState, stderr.Said())
 }

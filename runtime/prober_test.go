@@ -189,22 +189,3 @@ func TestProbeMain(t *testing.T) {
 		})
 	}
 }
-
-func TestExcerptKeepsBothEnds(t *testing.T) {
-	e := newExcerpt(20)
-	for i := range 1000 {
-		fmt.Fprintf(e, "%d ", i)
-	}
-	text := e.String()
-	if !strings.HasPrefix(text, "0 1 2 3 4 [") || !strings.HasSuffix(text, "] 98 999") && !strings.HasSuffix(text, "998 999") {
-		t.Errorf("kept %q", text)
-	}
-	short := newExcerpt(20)
-	fmt.Fprint(short, "hello\n\x00world\xff")
-	if short.said() != ": hello world" {
-		t.Errorf("got %q", short.said())
-	}
-	if newExcerpt(20).said() != "" {
-		t.Error("something is said though nothing was written")
-	}
-}

@@ -1,14 +1,18 @@
-package runtime
+// Package excerpt keeps a bounded part of what a child process says, in a form
+// that can stand in an error.
+package excerpt
 
 import (
 	"fmt"
 	"strings"
+	"sync"
 	"unicode"
 )
 
-// excerpt is a writer that keeps the first and the last part of what is
-// written to it, so that a flood costs nothing.
-type excerpt struct {
+// Excerpt is a writer that keeps the first and the last part of what is
+// written to it, so that a flood costs nothing. Safe for concurrent use.
+type Excerpt struct {
+	mu      sync.Mutex // owns all of the below
 	half    int
 	first   []byte
 	last    []byte // a ring once it is full; at is its oldest byte
@@ -16,11 +20,14 @@ type excerpt struct {
 	dropped int64
 }
 
-// newExcerpt keeps at most limit bytes.
-func newExcerpt(limit int) *excerpt { return &excerpt{half: limit / 2} }
+// New returns an Excerpt that keeps at most limit bytes, half of them from the
+// beginning and half from the end.
+func New(limit int) *Excerpt { return &Excerpt{half: limit / 2} }
 
 // Write keeps what there is room for; it never fails.
-func (e *excerpt) Write(p []byte) (int, error) {
+func (e *Excerpt) Write(p []byte) (int, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
 	n := len(p)
 	head := min(e.half-len(e.first), len(p))
 	e.first = append(e.first, p[:head]...)
@@ -42,7 +49,9 @@ func (e *excerpt) Write(p []byte) (int, error) {
 }
 
 // String is what was kept, on one line, without control characters.
-func (e *excerpt) String() string {
+func (e *Excerpt) String() string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
 	var b strings.Builder
 	b.Write(e.first)
 	if e.dropped > 0 {
@@ -59,8 +68,8 @@ func (e *excerpt) String() string {
 	return strings.Join(strings.Fields(clean), " ")
 }
 
-// said is ": TEXT", or nothing where nothing was written.
-func (e *excerpt) said() string {
+// Said is ": TEXT", or nothing where nothing was written.
+func (e *Excerpt) Said() string {
 	if text := e.String(); text != "" {
 		return ": " + text
 	}

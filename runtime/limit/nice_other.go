@@ -1,0 +1,7 @@
+//go:build !unix
+
+package limit
+
+const canNice = false
+
+func settle(int, Limits) {}
