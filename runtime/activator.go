@@ -192,7 +192,7 @@ func (a *Activator) Status() []ModelStatus {
 	for model, s := range a.serving {
 		st := all[model]
 		info := s.info
-		st.Model, st.Active = model, &info
+		st.Model, st.Active, st.Worker = model, &info, workerOf(s.session)
 		all[model] = st
 	}
 	return slices.SortedFunc(maps.Values(all), func(x, y ModelStatus) int { return strings.Compare(x.Model, y.Model) })

@@ -124,6 +124,8 @@ type ModelStatus struct {
 	Model string `json:"model"`
 	// Active is the release that serves, nil where none does.
 	Active *ActiveInfo `json:"active,omitempty"`
+	// Worker is the process that Active runs in, nil where that is this one.
+	Worker *Worker `json:"worker,omitempty"`
 	// Recorded is the release that the state file names as active. It differs
 	// from Active only where Restore could not bring it back.
 	Recorded *Release `json:"recorded,omitempty"`

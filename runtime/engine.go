@@ -21,6 +21,10 @@ type Info struct {
 	Pinned bool `json:"pinned"`
 	// Providers are the execution providers that sessions of this engine use.
 	Providers []string `json:"providers,omitempty"`
+	// Worker says how tensors reach the worker processes that models run in,
+	// such as "shared memory"; empty for an engine that runs them in this
+	// process.
+	Worker string `json:"worker,omitempty"`
 	// Reason says why models cannot be run; empty for an engine that can.
 	Reason string `json:"reason,omitempty"`
 }

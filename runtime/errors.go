@@ -39,6 +39,11 @@ var (
 	// ask another node.
 	ErrOverloaded = errors.New("overloaded")
 
+	// ErrWorker: the worker process that ran the model crashed or had to be
+	// killed; wrapped beside ErrRun or ErrLoad. Another worker is being started:
+	// the caller may try again, but a request that ends it twice will again.
+	ErrWorker = errors.New("worker process failed")
+
 	// ErrTensor: a tensor, or an encoded tensor, is malformed or over its bound.
 	ErrTensor = errors.New("malformed tensor")
 
