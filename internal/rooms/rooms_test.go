@@ -43,6 +43,7 @@ var mayImport = map[string][]string{
 	"transfer":                {"codec", "manifest", "internal/nearby"},
 	"site":                    {"manifest"},
 	"runtime":                 {"runtime/limit", "internal/durable", "internal/excerpt"},
+	"runtime/batch":           {"runtime"},
 	"runtime/limit":           {},
 	"runtime/onnx":            {"runtime", "runtime/onnx/ortlib"},
 	"node/api":                {"manifest", "runtime"},
