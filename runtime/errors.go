@@ -22,6 +22,11 @@ var (
 	// same engine again is useless.
 	ErrLoad = errors.New("model cannot be loaded")
 
+	// ErrProvider: the execution provider that was asked for is not in this
+	// library, or does not work on this machine; the text says which and why.
+	// The model may be good: another provider, or another library, may run it.
+	ErrProvider = errors.New("execution provider cannot be used here")
+
 	// ErrQuarantined: loading the release ended this process time and again,
 	// though the child process survived it. It is not tried before
 	// Activator.Forgive, which only an operator should call.

@@ -9,6 +9,10 @@
 // installed into it. A machine without a network can be given the wheel with
 // -wheel.
 //
+// With -openvino it is the build of the package "onnxruntime-openvino" that is
+// fetched, with the files that its execution provider needs; it lies beside the
+// other one and is used only where the operator names it.
+//
 // A second run finds the library in place and does nothing.
 package main
 
@@ -51,6 +55,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	platform := flags.String("platform", runtime.GOOS+"/"+runtime.GOARCH, "`OS/ARCH` to fetch the library for")
 	python := flags.String("python", "python3", "Python `program` whose pip fetches the wheel")
 	wheel := flags.String("wheel", "", "take the library from this wheel `file` instead of fetching it")
+	openvino := flags.Bool("openvino", false, "fetch the build with the OpenVINO execution provider (80 MB, linux/amd64) instead")
 	build := flags.String("build", "", "build `folder` (default: build/ of the checkout around the working directory)")
 	if err := flags.Parse(args); err != nil {
 		return errors.Join(err, errUsage)
@@ -61,6 +66,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 	goos, goarch, _ := strings.Cut(*platform, "/")
 	lib, ok := ortlib.Pinned(goos, goarch)
+	if *openvino {
+		if lib, ok = ortlib.OpenVINO(goos, goarch); !ok {
+			return fmt.Errorf("no ONNX Runtime with OpenVINO is pinned for %s: it exists for linux/amd64; elsewhere, set %s to a library of your own", *platform, ortlib.EnvPath)
+		}
+	}
 	if !ok {
 		return fmt.Errorf("no ONNX Runtime is pinned for %s: a node there carries and serves chunks; to run models, set %s to a library of version 1.24 or later", *platform, ortlib.EnvPath)
 	}
@@ -81,11 +91,22 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 	target := filepath.Join(*build, lib.RelPath())
 	if !placed {
-		fmt.Fprintf(stdout, "ONNX Runtime %s is in place: %s\n", ortlib.Version, target)
+		fmt.Fprintf(stdout, "%s %s is in place: %s\n", name(lib), lib.Version, target)
 		return nil
 	}
-	fmt.Fprintf(stdout, "ONNX Runtime %s put in place: %s (sha256 %s)\n", ortlib.Version, target, lib.SHA256)
+	fmt.Fprintf(stdout, "%s %s put in place: %s (sha256 %s)\n", name(lib), lib.Version, target, lib.SHA256)
+	if *openvino {
+		fmt.Fprintf(stdout, "use it with `dunlin init` and \"onnx_runtime\": %q in config.json, or %s=%s\n", target, ortlib.EnvPath, target)
+	}
 	return nil
+}
+
+// name tells people which build it is.
+func name(lib ortlib.Library) string {
+	if len(lib.Beside) > 0 {
+		return "ONNX Runtime with OpenVINO"
+	}
+	return "ONNX Runtime"
 }
 
 // checkout returns the folder of go.mod around the working directory.

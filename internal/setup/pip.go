@@ -31,7 +31,7 @@ func (p pip) download(ctx context.Context, lib ortlib.Library, dir string) (stri
 		return "", fmt.Errorf("%s has no working pip: %w: %s; install it (such as with `apt-get install python3-pip`), or download %s yourself and give it with -wheel", python, err, tail(out), lib.Wheel)
 	}
 	requirements := filepath.Join(dir, "requirements.txt")
-	line := fmt.Sprintf("onnxruntime==%s --hash=sha256:%s\n", ortlib.Version, lib.WheelSHA256)
+	line := fmt.Sprintf("%s==%s --hash=sha256:%s\n", lib.Package, lib.Version, lib.WheelSHA256)
 	if err := os.WriteFile(requirements, []byte(line), 0o644); err != nil {
 		return "", err
 	}
@@ -41,7 +41,7 @@ func (p pip) download(ctx context.Context, lib ortlib.Library, dir string) (stri
 		"--implementation=cp", "--python-version=3.11", "--abi=cp311", "--platform="+lib.Platform,
 		"--dest="+dir, "--requirement="+requirements)
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("pip cannot fetch onnxruntime %s for %s: %w: %s; check the network and pip's configuration, or download %s yourself and give it with -wheel", ortlib.Version, lib.Platform, err, tail(out), lib.Wheel)
+		return "", fmt.Errorf("pip cannot fetch %s %s for %s: %w: %s; check the network and pip's configuration, or download %s yourself and give it with -wheel", lib.Package, lib.Version, lib.Platform, err, tail(out), lib.Wheel)
 	}
 	return filepath.Join(dir, lib.Wheel), nil
 }

@@ -10,7 +10,9 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
+	"slices"
 
 	"github.com/dunlin-mesh/dunlin/internal/durable"
 	"github.com/dunlin-mesh/dunlin/runtime/onnx/ortlib"
@@ -24,16 +26,16 @@ var errDigest = errors.New("digest mismatch")
 // and returns its path.
 type fetcher func(ctx context.Context, lib ortlib.Library, dir string) (string, error)
 
-// place puts lib under the folder build, and tells whether it had to.
+// place puts lib under the folder build, and tells whether it had to. The
+// library comes last: where it lies, what it needs beside it lies too.
 func place(ctx context.Context, lib ortlib.Library, build string, fetch fetcher) (placed bool, err error) {
 	target := filepath.Join(build, lib.RelPath())
-	switch sum, err := ortlib.Sum(target); {
-	case err == nil && sum == lib.SHA256:
-		return false, nil
-	case err != nil && !errors.Is(err, fs.ErrNotExist):
-		return false, fmt.Errorf("look at what is in place: %w", err)
-	}
 	dir := filepath.Dir(target)
+	members := append(slices.Clone(lib.Beside), lib.Member)
+	there, err := inPlace(dir, target, members)
+	if there || err != nil {
+		return false, err
+	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return false, fmt.Errorf("make folder: %w", err)
 	}
@@ -53,20 +55,50 @@ func place(ctx context.Context, lib ortlib.Library, build string, fetch fetcher)
 	if sum != lib.WheelSHA256 {
 		return false, fmt.Errorf("%w: wheel %s has sha256 %s, pinned is %s", errDigest, wheel, sum, lib.WheelSHA256)
 	}
-	fresh := filepath.Join(temp, "library")
-	if err := extract(wheel, lib, fresh); err != nil {
-		return false, fmt.Errorf("take the library out of %s: %w", wheel, err)
+	fresh := make([]string, len(members))
+	for i, m := range members {
+		fresh[i] = filepath.Join(temp, fmt.Sprintf("member-%d", i))
+		if err := extract(wheel, m, fresh[i]); err != nil {
+			return false, fmt.Errorf("take the library out of %s: %w", wheel, err)
+		}
 	}
-	if err := os.Rename(fresh, target); err != nil {
-		return false, err
+	for i, m := range members {
+		if err := os.Rename(fresh[i], targetOf(dir, target, m, i == len(members)-1)); err != nil {
+			return false, err
+		}
 	}
 	return true, durable.SyncDir(dir)
 }
 
-// extract writes the one member lib.Member of a wheel to the new file at
-// path. Names in the archive are only compared, never used as paths, and no
-// more than lib.Bytes are written.
-func extract(wheel string, lib ortlib.Library, path string) (err error) {
+// targetOf is where a member is put: the library under its usual name, what it
+// loads under the name by which it looks for it.
+func targetOf(dir, target string, m ortlib.Member, library bool) string {
+	if library {
+		return target
+	}
+	return filepath.Join(dir, path.Base(m.Path))
+}
+
+// inPlace says whether all members lie there, bit for bit. The library stands
+// last.
+func inPlace(dir, target string, members []ortlib.Member) (bool, error) {
+	for i, m := range members {
+		switch sum, err := ortlib.Sum(targetOf(dir, target, m, i == len(members)-1)); {
+		case errors.Is(err, fs.ErrNotExist):
+			return false, nil
+		case err != nil:
+			return false, fmt.Errorf("look at what is in place: %w", err)
+		case sum != m.SHA256:
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+// extract writes one member of a wheel to the new file at path. Names in the
+// archive are only compared, never used as paths, and no more than m.Bytes are
+// written.
+func extract(wheel string, m ortlib.Member, path string) (err error) {
 	z, err := zip.OpenReader(wheel)
 	if err != nil {
 		return err
@@ -74,19 +106,19 @@ func extract(wheel string, lib ortlib.Library, path string) (err error) {
 	defer z.Close() // read only: nothing can be lost
 	var member *zip.File
 	for _, f := range z.File {
-		if f.Name != lib.Member {
+		if f.Name != m.Path {
 			continue
 		}
 		if member != nil {
-			return fmt.Errorf("two members are called %s", lib.Member)
+			return fmt.Errorf("two members are called %s", m.Path)
 		}
 		member = f
 	}
 	if member == nil {
-		return fmt.Errorf("no member is called %s", lib.Member)
+		return fmt.Errorf("no member is called %s", m.Path)
 	}
-	if member.UncompressedSize64 != uint64(lib.Bytes) {
-		return fmt.Errorf("%w: %s has %d bytes, pinned is %d", errDigest, lib.Member, member.UncompressedSize64, lib.Bytes)
+	if member.UncompressedSize64 != uint64(m.Bytes) {
+		return fmt.Errorf("%w: %s has %d bytes, pinned is %d", errDigest, m.Path, member.UncompressedSize64, m.Bytes)
 	}
 	in, err := member.Open()
 	if err != nil {
@@ -99,11 +131,11 @@ func extract(wheel string, lib ortlib.Library, path string) (err error) {
 	}
 	defer func() { err = errors.Join(err, out.Close()) }()
 	h := sha256.New()
-	if _, err := io.Copy(io.MultiWriter(out, h), io.LimitReader(in, lib.Bytes+1)); err != nil {
+	if _, err := io.Copy(io.MultiWriter(out, h), io.LimitReader(in, m.Bytes+1)); err != nil {
 		return err
 	}
-	if sum := hex.EncodeToString(h.Sum(nil)); sum != lib.SHA256 {
-		return fmt.Errorf("%w: %s has sha256 %s, pinned is %s", errDigest, lib.Member, sum, lib.SHA256)
+	if sum := hex.EncodeToString(h.Sum(nil)); sum != m.SHA256 {
+		return fmt.Errorf("%w: %s has sha256 %s, pinned is %s", errDigest, m.Path, sum, m.SHA256)
 	}
 	return out.Sync()
 }

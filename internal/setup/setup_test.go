@@ -48,7 +48,8 @@ const member = "onnxruntime/capi/libonnxruntime.so.9"
 func pinnedTo(wheel []byte, library string) ortlib.Library {
 	return ortlib.Library{
 		OS: "linux", Arch: "amd64", Wheel: "w.whl", WheelSHA256: sum(wheel),
-		Member: member, Bytes: int64(len(library)), SHA256: sum([]byte(library)),
+		Package: "onnxruntime", Version: "9",
+		Member: ortlib.Member{Path: member, Bytes: int64(len(library)), SHA256: sum([]byte(library))},
 	}
 }
 
@@ -102,6 +103,40 @@ func TestPlacePutsTheLibraryOnce(t *testing.T) {
 	}
 	if placed, err := place(t.Context(), lib, build, mirror(w)); err != nil || !placed {
 		t.Errorf("after damage: got %v, %v", placed, err)
+	}
+}
+
+// TestPlacePutsWhatTheLibraryLoadsBesideIt: all or nothing, and what is damaged
+// among it is replaced.
+func TestPlacePutsWhatTheLibraryLoadsBesideIt(t *testing.T) {
+	const plugin = "onnxruntime/capi/libopenvino_intel_cpu_plugin.so"
+	w := wheel(t, plugin, "the plugin", member, "the library")
+	lib, build := pinnedTo(w, "the library"), t.TempDir()
+	lib.Package = "onnxruntime-openvino"
+	lib.Beside = []ortlib.Member{{Path: plugin, Bytes: 10, SHA256: sum([]byte("the plugin"))}}
+	target := filepath.Join(build, "ort", "openvino-9", "linux-amd64", "libonnxruntime.so")
+	beside := filepath.Join(filepath.Dir(target), "libopenvino_intel_cpu_plugin.so")
+	if placed, err := place(t.Context(), lib, build, mirror(w)); err != nil || !placed {
+		t.Fatalf("got %v, %v", placed, err)
+	}
+	if got := files(t, build); len(got) != 2 || got[0] != target || got[1] != beside {
+		t.Errorf("files are %v", got)
+	}
+	if err := os.WriteFile(beside, []byte("rotten"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if placed, err := place(t.Context(), lib, build, mirror(w)); err != nil || !placed {
+		t.Errorf("after damage: got %v, %v", placed, err)
+	}
+	if content, err := os.ReadFile(beside); err != nil || string(content) != "the plugin" {
+		t.Errorf("got %q, %v", content, err)
+	}
+	lib.Beside[0].Bytes++
+	if err := os.Remove(beside); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := place(t.Context(), lib, build, mirror(w)); !errors.Is(err, errDigest) {
+		t.Errorf("a plugin of another size: got %v", err)
 	}
 }
 

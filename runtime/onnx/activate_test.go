@@ -30,6 +30,8 @@ func TestMain(m *testing.M) {
 		switch os.Args[1] {
 		case modelrt.ProbeArgument:
 			os.Exit(ProbeMain(context.Background(), os.Args[2:], os.Stderr))
+		case openVINOArgument:
+			os.Exit(openVINOChild(os.Args[2]))
 		case "activate-for-ever":
 			fmt.Fprintln(os.Stderr, activateForEver(os.Args[2], os.Args[3:]))
 			os.Exit(1)

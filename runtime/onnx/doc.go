@@ -25,6 +25,18 @@
 // threads have run is not safe. A second engine with another library in the
 // same process is refused. That is the one piece of state this package holds.
 //
+// # Execution providers
+//
+// An engine loads with the one provider of its Config. Engines of several
+// providers can live in one process if they share the library, and a library has
+// the providers that it was built with: the pinned one only CPU, the one of
+// ortlib.OpenVINO also OpenVINO. So a node uses one library, and probes of
+// another run in a child process. A provider that the library lacks, or that
+// finds no device, driver or library of its own, is an error that wraps
+// runtime.ErrProvider and says what is missing; there is no silent fallback to
+// the CPU. Nodes of a graph that a working provider does not take run on the
+// CPU, which is how ONNX Runtime divides a graph.
+//
 // # Tensors
 //
 // All numeric types and bool, of any rank; float16 and bfloat16 except

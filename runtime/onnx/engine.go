@@ -49,13 +49,13 @@ func (e *engine) Info() modelrt.Info {
 		LibraryPath:   e.lib.Path,
 		LibrarySHA256: e.lib.SHA256,
 		Pinned:        e.lib.Pinned,
-		Providers:     []string{"CPUExecutionProvider"},
+		Providers:     []string{e.cfg.provider().Full()},
 	}
 	switch {
 	case e.opened.Load():
 		info.Version = ort.GetVersion()
 	case e.lib.Pinned:
-		info.Version = ortlib.Version
+		info.Version = e.lib.Version
 	}
 	return info
 }
@@ -79,6 +79,9 @@ func (e *engine) Load(ctx context.Context, path string) (modelrt.Session, error)
 		return nil, fmt.Errorf("load %s: %w", path, err)
 	}
 	s, err := e.open(path, sig)
+	if errors.Is(err, modelrt.ErrProvider) {
+		return nil, fmt.Errorf("load %s: %w", path, err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%w: %s: %w", modelrt.ErrLoad, path, err)
 	}
@@ -102,6 +105,9 @@ func (e *engine) open(path string, sig modelrt.Signature) (*session, error) {
 		if err := opts.SetInterOpNumThreads(e.cfg.InterOpThreads); err != nil {
 			return nil, err
 		}
+	}
+	if err := appendProvider(opts, e.cfg); err != nil {
+		return nil, err
 	}
 	names := func(ports []modelrt.Port) []string {
 		out := make([]string, len(ports))

@@ -268,6 +268,25 @@ func TestLoadRefusesBadModels(t *testing.T) {
 			}
 		})
 	}
+	// What is missing in the library is named.
+	for name, c := range map[string]struct {
+		model model
+		want  []string
+	}{
+		"opset":    {model{opset: 999, op: "Identity", in: f32Type(-1), out: f32Type(-1)}, []string{"opset 999"}},
+		"operator": {model{opset: 17, op: "Frobnicate", in: f32Type(-1), out: f32Type(-1)}, []string{"Frobnicate"}},
+	} {
+		path := filepath.Join(t.TempDir(), "model.onnx")
+		if err := os.WriteFile(path, c.model.encode(), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		_, err := e.Load(t.Context(), path)
+		for _, want := range c.want {
+			if err == nil || !strings.Contains(strings.ToLower(err.Error()), strings.ToLower(want)) {
+				t.Errorf("missing %s: got %v, want %q in it", name, err, want)
+			}
+		}
+	}
 	t.Run("absent", func(t *testing.T) {
 		if _, err := e.Load(t.Context(), filepath.Join(t.TempDir(), "none.onnx")); !errors.Is(err, modelrt.ErrLoad) {
 			t.Errorf("got %v, want ErrLoad", err)

@@ -25,7 +25,9 @@ var ErrMismatch = errors.New("not the pinned ONNX Runtime library")
 type Found struct {
 	Path   string // absolute
 	SHA256 string // lower hex
-	Pinned bool   // it is the pinned build
+	Pinned bool   // it is a pinned build
+	// Version is the library's, where it is a pinned build.
+	Version string
 }
 
 // Locate finds the library: explicit if not empty (the configuration), then
@@ -47,7 +49,8 @@ func Locate(explicit string, getenv func(string) string, executable string) (Fou
 		if err != nil {
 			return Found{}, fmt.Errorf("%w: %w", ErrNotFound, err)
 		}
-		return Found{Path: abs, SHA256: sum, Pinned: havePin && sum == want.SHA256}, nil
+		version, pinned := byDigest(sum)
+		return Found{Path: abs, SHA256: sum, Pinned: pinned, Version: version}, nil
 	}
 	if !havePin {
 		return Found{}, fmt.Errorf("%w: none is pinned for %s/%s", ErrNotFound, runtime.GOOS, runtime.GOARCH)
@@ -63,7 +66,7 @@ func Locate(explicit string, getenv func(string) string, executable string) (Fou
 		case sum != want.SHA256:
 			return Found{}, fmt.Errorf("%w: %s has sha256 %s, version %s has %s", ErrMismatch, path, sum, Version, want.SHA256)
 		}
-		return Found{Path: path, SHA256: sum, Pinned: true}, nil
+		return Found{Path: path, SHA256: sum, Pinned: true, Version: Version}, nil
 	}
 	return Found{}, fmt.Errorf("%w: looked for %v", ErrNotFound, places)
 }

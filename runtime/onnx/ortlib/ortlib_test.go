@@ -26,8 +26,8 @@ func TestTableIsWhole(t *testing.T) {
 		if !strings.HasPrefix(l.Wheel, "onnxruntime-"+Version+"-") || !strings.HasSuffix(l.Wheel, l.Platform+".whl") {
 			t.Errorf("%s: wheel %s is not that of %s for %s", key, l.Wheel, Version, l.Platform)
 		}
-		if !strings.Contains(path.Base(l.Member), Version) || l.Bytes <= 0 {
-			t.Errorf("%s: member %s of %d bytes", key, l.Member, l.Bytes)
+		if !strings.Contains(path.Base(l.Member.Path), Version) || l.Bytes <= 0 {
+			t.Errorf("%s: member %s of %d bytes", key, l.Member.Path, l.Bytes)
 		}
 	}
 	for _, key := range []string{"linux/amd64", "linux/arm64"} {
@@ -37,6 +37,36 @@ func TestTableIsWhole(t *testing.T) {
 	}
 	if _, ok := Pinned("plan9", "386"); ok {
 		t.Error("plan9/386 is pinned")
+	}
+}
+
+// TestOpenVINOIsAnotherBuild: it lies elsewhere than the usual one, so that
+// nothing finds it that was not told to.
+func TestOpenVINOIsAnotherBuild(t *testing.T) {
+	l, ok := OpenVINO("linux", "amd64")
+	usual, _ := Pinned("linux", "amd64")
+	if !ok || l.RelPath() == usual.RelPath() || !strings.HasPrefix(l.RelPath(), filepath.Join("ort", "openvino-"+OpenVINOVersion)) {
+		t.Fatalf("got %v, at %s", ok, l.RelPath())
+	}
+	digest := regexp.MustCompile(`^[0-9a-f]{64}$`)
+	names := map[string]bool{}
+	for _, m := range append(l.Beside, l.Member) {
+		name := path.Base(m.Path)
+		if names[name] || m.Bytes <= 0 || !digest.MatchString(m.SHA256) || !strings.HasPrefix(m.Path, "onnxruntime/capi/") {
+			t.Errorf("member %+v", m)
+		}
+		names[name] = true
+	}
+	if !names["libonnxruntime_providers_openvino.so"] || !names["libopenvino_intel_cpu_plugin.so"] {
+		t.Errorf("members are %v", names)
+	}
+	for _, at := range [][2]string{{"linux", "arm64"}, {"darwin", "arm64"}} {
+		if _, ok := OpenVINO(at[0], at[1]); ok {
+			t.Errorf("pinned for %v", at)
+		}
+	}
+	if got, ok := byDigest(l.SHA256); runtime.GOOS == "linux" && runtime.GOARCH == "amd64" && (!ok || got != OpenVINOVersion) {
+		t.Errorf("its digest is that of %q, %v", got, ok)
 	}
 }
 
