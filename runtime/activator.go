@@ -19,7 +19,7 @@ import (
 type Prober interface {
 	// Probe loads the model file at path in another process and returns nil if
 	// that worked. Errors wrap ErrLoad (the engine refused the model), ErrProbe
-	// (the process crashed, was killed or took too long), ErrNoRuntime or
+	// (the process crashed, was killed or took too long), ErrProvider, ErrNoRuntime or
 	// ctx.Err(). When it returns, the process is gone.
 	Probe(ctx context.Context, path string) error
 }

@@ -13,6 +13,7 @@ const (
 	probeRefused   = 1 // the engine refused it
 	probeUsage     = 2 // wrong arguments; also what a Go panic gives
 	probeNoRuntime = 3 // there is no engine
+	probeProvider  = 4 // the execution provider cannot be used
 )
 
 // probeMaxBytes bounds the inputs of the child's run on zeros, all together.
@@ -23,7 +24,7 @@ const probeMaxBytes = 64 << 20
 // dimensions are 1): a failure of that run is written to stderr but is no
 // failure of the probe, because some models need real inputs; a crash is. The
 // result is the process's exit code: 0 loaded, 1 refused, 2 wrong arguments,
-// 3 no runtime.
+// 3 no runtime, 4 an execution provider that cannot be used.
 //
 // The child runs with the limits of its parent; tighter ones (memory, time on
 // the CPU) belong here when the activation state machine sets them.
@@ -35,8 +36,11 @@ func ProbeMain(ctx context.Context, engine Engine, args []string, stderr io.Writ
 	s, err := engine.Load(ctx, args[0])
 	if err != nil {
 		fmt.Fprintln(stderr, err)
-		if errors.Is(err, ErrNoRuntime) {
+		switch {
+		case errors.Is(err, ErrNoRuntime):
 			return probeNoRuntime
+		case errors.Is(err, ErrProvider):
+			return probeProvider
 		}
 		return probeRefused
 	}

@@ -21,8 +21,14 @@ const ProbeArgument = "runtime-probe"
 // ProberConfig configures the child processes of [NewProber].
 type ProberConfig struct {
 	// Executable is the absolute path of the program to start with the
-	// arguments "runtime-probe PATH". Default: this program.
+	// arguments "runtime-probe [-provider NAME] [-cache DIR] PATH". Default: this
+	// program.
 	Executable string
+	// Provider is the execution provider that the child loads with; default CPU.
+	Provider Provider
+	// CacheDir is the folder for what the provider compiles, so that what the
+	// child compiled need not be compiled again. Default: no cache.
+	CacheDir string
 	// Env holds further KEY=VALUE settings for the child, which otherwise gets
 	// only PATH, HOME, TMPDIR, LANG and the loader's library paths. The node
 	// passes DUNLIN_ONNXRUNTIME here, so that the child tries the very library
@@ -72,11 +78,23 @@ type childProber struct{ cfg ProberConfig }
 // drainTime is how long a killed child's output is waited for.
 const drainTime = 2 * time.Second
 
+// arguments are those of the child.
+func (p *childProber) arguments(path string) []string {
+	args := []string{ProbeArgument}
+	if p.cfg.Provider != "" {
+		args = append(args, "-provider", string(p.cfg.Provider))
+	}
+	if p.cfg.CacheDir != "" {
+		args = append(args, "-cache", p.cfg.CacheDir)
+	}
+	return append(args, path)
+}
+
 func (p *childProber) Probe(ctx context.Context, path string) error {
 	limited, cancel := context.WithTimeout(ctx, p.cfg.Timeout)
 	defer cancel()
 	stderr := excerpt.New(p.cfg.MaxStderrBytes)
-	cmd := exec.CommandContext(limited, p.cfg.Executable, ProbeArgument, path)
+	cmd := exec.CommandContext(limited, p.cfg.Executable, p.arguments(path)...)
 	cmd.Env = append(limit.Environ(), p.cfg.Env...)
 	cmd.Stderr = stderr
 	cmd.WaitDelay = drainTime
@@ -97,6 +115,8 @@ func (p *childProber) Probe(ctx context.Context, path string) error {
 		return fmt.Errorf("%w: refused in a child process%s", ErrLoad, stderr.Said())
 	case probeNoRuntime:
 		return NoRuntime(fmt.Errorf("child process%s", stderr.Said()))
+	case probeProvider:
+		return fmt.Errorf("%w: found in a child process%s", ErrProvider, stderr.Said())
 	}
 	// A crash: killed by a signal, a Go panic, or an exit nobody asked for.
 	return fmt.Errorf("%w: %s: child process ended with %s%s", ErrProbe, path, exit.ProcessState, stderr.Said())

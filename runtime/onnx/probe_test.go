@@ -1,8 +1,14 @@
 package onnx
 
 import (
+	"errors"
 	"strings"
 	"testing"
+
+	"github.com/dunlin-mesh/dunlin/internal/corpus"
+	modelrt "github.com/dunlin-mesh/dunlin/runtime"
+	"github.com/dunlin-mesh/dunlin/runtime/onnx/onnxtest"
+	"github.com/dunlin-mesh/dunlin/runtime/onnx/ortlib"
 )
 
 func TestProbeMainRefusesWrongUsage(t *testing.T) {
@@ -21,5 +27,23 @@ func TestConfigIsChecked(t *testing.T) {
 		if _, err := New(cfg); err == nil || !strings.HasPrefix(err.Error(), "onnx config: ") {
 			t.Errorf("%s: got %v", name, err)
 		}
+	}
+}
+
+// TestProbeOfAProviderIsToldApart: a provider that is not there says nothing
+// about the model.
+func TestProbeOfAProviderIsToldApart(t *testing.T) {
+	var stderr strings.Builder
+	if code := ProbeMain(t.Context(), []string{"-provider", "warp", "m.onnx"}, &stderr); code != 2 || !strings.Contains(stderr.String(), "warp") {
+		t.Errorf("exit code %d and %q, want 2 and the name", code, stderr.String())
+	}
+	t.Setenv(ortlib.EnvPath, onnxtest.Library(t))
+	prober, err := modelrt.NewProber(modelrt.ProberConfig{Provider: modelrt.DirectML})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = prober.Probe(t.Context(), corpus.File(t, "silero-onnx/v6.2/silero_vad.onnx"))
+	if !errors.Is(err, modelrt.ErrProvider) || errors.Is(err, modelrt.ErrLoad) || !strings.Contains(err.Error(), "Windows") {
+		t.Errorf("got %v, want ErrProvider and the reason", err)
 	}
 }
