@@ -26,6 +26,10 @@ var (
 	// library, or does not work on this machine; the text says which and why.
 	// The model may be good: another provider, or another library, may run it.
 	ErrProvider = errors.New("execution provider cannot be used here")
+	// ErrGolden: the release's golden set failed: outputs differ from what its
+	// publisher expects, or the set is malformed. Trying the same bytes on the
+	// same machine again is useless.
+	ErrGolden = errors.New("golden set failed")
 
 	// ErrQuarantined: loading the release ended this process time and again,
 	// though the child process survived it. It is not tried before

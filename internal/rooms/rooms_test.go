@@ -46,6 +46,7 @@ var mayImport = map[string][]string{
 	"runtime/batch":           {"runtime"},
 	"runtime/limit":           {},
 	"runtime/onnx":            {"runtime", "runtime/onnx/ortlib"},
+	"runtime/golden":          {"runtime", "internal/onnxpb", "internal/durable"},
 	"node/api":                {"manifest", "runtime"},
 	"node":                    {"node/api", "links", "bundle", "fleet", "gossip", "trust", "transfer", "site", "store", "chunker", "codec", "delta", "manifest", "runtime", "internal/durable", "internal/nearby"},
 	"cmd/dunlin":              {"node", "node/api", "bundle", "delta", "codec", "chunker", "manifest", "runtime", "runtime/onnx", "store", "internal/durable"},
