@@ -66,8 +66,8 @@ var mayImport = map[string][]string{
 	"runtime/onnx/ortlib":     {},
 	"runtime/onnx/onnxtest":   {"runtime/onnx/ortlib"},
 
-	"runtime/serve": {"runtime"},
-
+	"runtime/serve":             {"runtime", "runtime/serve/inferencepb", "runtime/serve/wire"},
+	"runtime/serve/wire":        {"runtime", "runtime/serve/inferencepb"},
 	"runtime/serve/inferencepb": {},
 }
 

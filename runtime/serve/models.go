@@ -84,6 +84,9 @@ type Request struct {
 type Response struct {
 	// Version that answered.
 	Version string
+	// Signature of the version that answered; the order of its outputs is that of
+	// the answer.
+	Signature modelrt.Signature
 	// Outputs by name, whose data nobody changes any more.
 	Outputs map[string]modelrt.Tensor
 	// Queued is how long the request waited for its turn, Ran how long the model
