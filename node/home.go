@@ -23,6 +23,7 @@ const (
 	trustName     = "trust"
 	publisherName = "publishers"
 	runtimeName   = "runtime"
+	cacheName     = "cache"      // may be removed while no node runs
 	fleetName     = "fleet"      // what is known of other nodes
 	ledgerName    = "links.json" // what links carried by day and month
 )
@@ -82,5 +83,9 @@ func loadKey(dir string) (crypto.PrivKey, error) {
 	}
 	return key, nil
 }
+
+// CacheDir returns the folder in a home of what is only kept to save time: what
+// was measured of the machine, and what execution providers compiled.
+func CacheDir(dir string) string { return filepath.Join(dir, cacheName) }
 
 func ledgerPath(dir string) string { return filepath.Join(dir, ledgerName) }

@@ -23,6 +23,7 @@ import (
 	"github.com/dunlin-mesh/dunlin/node/api"
 	modelrt "github.com/dunlin-mesh/dunlin/runtime"
 	"github.com/dunlin-mesh/dunlin/runtime/onnx"
+	"github.com/dunlin-mesh/dunlin/runtime/profile"
 	"github.com/dunlin-mesh/dunlin/store"
 )
 
@@ -38,6 +39,13 @@ func main() {
 func run(ctx context.Context, args []string, getenv func(string) string, stdin io.Reader, stdout, stderr io.Writer) int {
 	if len(args) > 0 && args[0] == modelrt.ProbeArgument {
 		return onnx.ProbeMain(ctx, args[1:], stderr)
+	}
+	if len(args) > 0 && args[0] == profile.MeasureArgument {
+		engine, rest, err := onnx.ForChild(args[0], 0, args[1:], stderr)
+		if err != nil {
+			return 2
+		}
+		return profile.MeasureMain(ctx, engine, rest, stdout, stderr)
 	}
 	var c cli
 	exited := -1

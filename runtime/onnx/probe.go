@@ -19,41 +19,42 @@ const exitUsage = 2
 //
 // and the result is the exit code.
 func ProbeMain(ctx context.Context, args []string, stderr io.Writer) int {
-	cfg := Config{IntraOpThreads: 1}
-	rest, err := childConfig(modelrt.ProbeArgument, &cfg, args, stderr)
+	engine, rest, err := ForChild(modelrt.ProbeArgument, 1, args, stderr)
 	if err != nil {
 		return exitUsage
 	}
-	return modelrt.ProbeMain(ctx, childEngine(cfg), rest, stderr)
+	return modelrt.ProbeMain(ctx, engine, rest, stderr)
 }
 
-// childConfig reads the arguments of a child process into cfg, and returns what
-// stands after them. Wrong ones are explained on stderr.
-func childConfig(name string, cfg *Config, args []string, stderr io.Writer) ([]string, error) {
+// ForChild returns the engine of a child process that was started with the
+// arguments
+//
+//	[-provider NAME] [-cache DIR] [-threads N] REST...
+//
+// and the rest of them; threads is the default, 0 for one per core. An engine
+// that cannot be had is one that says why. Wrong arguments are an error, which
+// was explained on stderr: the exit code for it is 2.
+func ForChild(name string, threads int, args []string, stderr io.Writer) (modelrt.Engine, []string, error) {
+	cfg := Config{}
 	flags := flag.NewFlagSet(name, flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	provider := flags.String("provider", "", "execution `provider` to load with")
 	flags.StringVar(&cfg.CacheDir, "cache", "", "`folder` for what the provider compiles")
-	flags.IntVar(&cfg.IntraOpThreads, "threads", cfg.IntraOpThreads, "`count` of threads of one operator")
+	flags.IntVar(&cfg.IntraOpThreads, "threads", threads, "`count` of threads of one operator")
 	if err := flags.Parse(args); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if *provider != "" {
 		p, err := modelrt.ParseProvider(*provider)
 		if err != nil {
 			fmt.Fprintln(stderr, err)
-			return nil, err
+			return nil, nil, err
 		}
 		cfg.Provider = p
 	}
-	return flags.Args(), nil
-}
-
-// childEngine returns the engine, or one that says why there is none.
-func childEngine(cfg Config) modelrt.Engine {
 	engine, err := New(cfg)
 	if err != nil {
-		return modelrt.NoEngine(err)
+		engine = modelrt.NoEngine(err)
 	}
-	return engine
+	return engine, flags.Args(), nil
 }
