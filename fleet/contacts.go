@@ -195,6 +195,17 @@ func (c *contacts) ended(f *Fleet, s *session, err error) {
 	c.poke()
 }
 
+// retry plans a session now.
+func (c *contacts) retry(p peer.ID) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if k := c.peers[p]; k != nil && k.here && !k.otherMesh {
+		k.failures, k.due = 0, time.Time{}
+		k.plan(time.Now(), 0)
+		c.poke()
+	}
+}
+
 // failedToBegin notes that there was no session.
 func (c *contacts) failedToBegin(p peer.ID, pause time.Duration, err error) {
 	c.mu.Lock()

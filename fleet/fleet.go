@@ -167,3 +167,8 @@ func (f *Fleet) paceOf(inside bool) pace {
 }
 
 func (f *Fleet) paceWith(p peer.ID) pace { return f.paceOf(f.isInside(p)) }
+
+// Retry has a session begun soon with a connected peer whose sessions failed for
+// a reason that is gone: a link that was closed is open again. One on parole
+// stays there.
+func (f *Fleet) Retry(p peer.ID) { f.contacts.retry(p) }

@@ -58,10 +58,12 @@ func (p *period) turn(date string, keep int) {
 
 func (p *period) clone() period { return period{p.Last, maps.Clone(p.Bytes)} }
 
-// account is what one link carried.
+// account is what one link carried, and what of that was control traffic.
 type account struct {
-	Days   period `json:"days"`
-	Months period `json:"months"`
+	Days          period `json:"days"`
+	Months        period `json:"months"`
+	ControlDays   period `json:"control_days,omitzero"`
+	ControlMonths period `json:"control_months,omitzero"`
 }
 
 // The forms of dates, in the order of time for years 0 to 9999.
@@ -72,17 +74,31 @@ const (
 
 // turn makes the moment's day and month those that are counted on.
 func (a *account) turn(now time.Time) {
-	a.Days.turn(now.Format(dayForm), keptDays)
-	a.Months.turn(now.Format(monthForm), keptMonths)
+	day, month := now.Format(dayForm), now.Format(monthForm)
+	a.Days.turn(day, keptDays)
+	a.Months.turn(month, keptMonths)
+	a.ControlDays.turn(day, keptDays)
+	a.ControlMonths.turn(month, keptMonths)
 }
 
-// add counts n bytes on the day and month turned to.
-func (a *account) add(n int64) {
+// add counts n bytes on the day and month turned to, control of them by the
+// kind.
+func (a *account) add(n, control int64) {
 	a.Days.Bytes[a.Days.Last] += n
 	a.Months.Bytes[a.Months.Last] += n
+	if control == 0 {
+		return
+	}
+	// An account that an earlier version wrote has none of that kind yet.
+	a.ControlDays.turn(a.Days.Last, keptDays)
+	a.ControlMonths.turn(a.Months.Last, keptMonths)
+	a.ControlDays.Bytes[a.Days.Last] += control
+	a.ControlMonths.Bytes[a.Months.Last] += control
 }
 
-func (a *account) clone() account { return account{a.Days.clone(), a.Months.clone()} }
+func (a *account) clone() account {
+	return account{a.Days.clone(), a.Months.clone(), a.ControlDays.clone(), a.ControlMonths.clone()}
+}
 
 // latest orders accounts by the day that they were used last.
 func (a *account) latest(b *account) int { return cmp.Compare(a.Days.Last, b.Days.Last) }

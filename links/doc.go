@@ -19,10 +19,19 @@
 //
 // # What is counted
 //
-// Bytes on streams, up and down together, and for each packet's worth of them,
-// 1400 bytes or fewer, 100 bytes of headers and acknowledgements (see
-// [WireBytes]). Connections themselves (handshakes, keep-alives) and other
-// protocols are not counted.
+// Two kinds, up and down together, on one account:
+//
+//	data:    what sessions of transfer move. It is asked for before ([Link.Take]),
+//	         and so never passes a budget.
+//	control: everything else that passes over connections ([Link.Charge]): it is
+//	         counted once it has passed, makes data wait for the rate, and uses
+//	         up the same budgets. It may pass a budget; whoever makes it asks
+//	         [Link.Admit] first, and the figures show what passed all the same.
+//
+// Of both the bytes on streams count, and for each packet's worth of them, 1400
+// bytes or fewer, 100 bytes of headers and acknowledgements (see [WireBytes]),
+// and 3,000 bytes for each connection (see [ConnBytes]). These are estimates:
+// small packets cost less or more, and what is lost and sent again is not seen.
 //
 // # The ledger
 //
@@ -34,6 +43,8 @@
 //	least what had passed, and at most so much more: 16 KiB to 256 MiB, no more
 //	than 1/64 of the budget (or 16 KiB) and than what was left of it;
 //	after Close it is exact.
+//
+// That holds for data. Control traffic is written down when it is charged.
 //
 // Days and months are those of the local clock, which may jump:
 //

@@ -14,8 +14,17 @@ type Status struct {
 	InMonth int64
 	Up      int64 // bytes on the wire since Open
 	Down    int64
+	Control Control
 	Open    bool
 	Closed  *Closed // why not
+}
+
+// Control is what of the figures of a [Status] was control traffic.
+type Control struct {
+	InDay   int64
+	InMonth int64
+	Up      int64
+	Down    int64
 }
 
 // Status returns how the link stands.
@@ -23,6 +32,8 @@ func (l *Link) Status() Status {
 	now := l.set.now()
 	s := Status{Config: l.Config(), Day: now.Format(dayForm), Month: now.Format(monthForm), Down: l.total[0].Load(), Up: l.total[1].Load()}
 	s.InDay, s.InMonth = l.set.ledger.spent(s.Config.Name, now)
+	s.Control = Control{Down: l.control[0].Load(), Up: l.control[1].Load()}
+	s.Control.InDay, s.Control.InMonth = l.set.ledger.control(s.Config.Name, now)
 	s.Closed, _ = l.hard(now)
 	s.Open = s.Closed == nil
 	return s

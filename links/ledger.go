@@ -102,7 +102,8 @@ func decodeLedger(data []byte) (ledgerFile, error) {
 		if !validName(name) {
 			return file, fmt.Errorf("link of the name %.40q", name)
 		}
-		if err := errors.Join(a.Days.check(dayForm, keptDays), a.Months.check(monthForm, keptMonths)); err != nil {
+		if err := errors.Join(a.Days.check(dayForm, keptDays), a.Months.check(monthForm, keptMonths),
+			a.ControlDays.check(dayForm, keptDays), a.ControlMonths.check(monthForm, keptMonths)); err != nil {
 			return file, fmt.Errorf("link %s: %w", name, err)
 		}
 	}
@@ -125,6 +126,16 @@ func (p period) check(form string, keep int) error {
 	return nil
 }
 
+// control returns what of [ledger.spent] was control traffic.
+func (l *ledger) control(name string, now time.Time) (day, month int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if e := l.entries[name]; e != nil {
+		return e.ControlDays.at(now.Format(dayForm)), e.ControlMonths.at(now.Format(monthForm))
+	}
+	return 0, 0
+}
+
 // spent returns what counts as spent on the day and in the month of now.
 func (l *ledger) spent(name string, now time.Time) (day, month int64) {
 	l.mu.Lock()
@@ -135,11 +146,22 @@ func (l *ledger) spent(name string, now time.Time) (day, month int64) {
 	return 0, 0
 }
 
-// take counts up to n bytes, no more than the bounds of the day and the month
+// take counts up to n bytes of data, no more than the bounds of the day and the month
 // (0 for none) allow unless force is set, and returns how many it counted. The
 // file says so before take returns, or there is an error; without force nothing
 // is counted against a budget then.
 func (l *ledger) take(name string, n, day, month int64, force bool) (int64, error) {
+	return l.count(name, n, day, month, force, false)
+}
+
+// charge counts n bytes of control traffic that have passed, whatever the bounds
+// are. The file says so when charge returns, or there is an error.
+func (l *ledger) charge(name string, n, day, month int64) error {
+	_, err := l.count(name, n, day, month, true, true)
+	return err
+}
+
+func (l *ledger) count(name string, n, day, month int64, force, control bool) (int64, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	e := l.entries[name]
@@ -163,7 +185,11 @@ func (l *ledger) take(name string, n, day, month int64, force bool) (int64, erro
 			return 0, err
 		}
 	}
-	e.add(n)
+	if control {
+		e.add(n, n)
+	} else {
+		e.add(n, 0)
+	}
 	e.ahead = max(e.ahead-n, 0)
 	return n, err
 }
@@ -226,9 +252,9 @@ func (l *ledger) write(e *entry, more int64) error {
 		}
 		a := o.clone()
 		if ahead := o.ahead; o == e {
-			a.add(more)
+			a.add(more, 0)
 		} else if ahead > 0 {
-			a.add(ahead)
+			a.add(ahead, 0)
 		}
 		file.Links[name] = a
 	}

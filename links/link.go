@@ -56,6 +56,7 @@ type Link struct {
 	set      *Set
 	up, down bucket
 	total    [2]atomic.Int64 // bytes on the wire since Open: down, up
+	control  [2]atomic.Int64 // of those, control traffic
 
 	mu     sync.Mutex // owns the rest
 	config Config

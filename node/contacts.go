@@ -157,6 +157,16 @@ func (c *contacts) left(id peer.ID) {
 	signal(c.wake)
 }
 
+// retry has a peer told soon that could not be told for a while.
+func (c *contacts) retry(id peer.ID) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if p := c.peers[id]; p != nil && !p.busy {
+		p.next, p.pause = time.Time{}, 0
+	}
+	signal(c.wake)
+}
+
 // changed has peers told how this node stands now.
 func (c *contacts) changed() { signal(c.wake) }
 

@@ -42,7 +42,7 @@ func (n *Node) newFleet(net *online, key crypto.PrivKey) (*fleet.Fleet, error) {
 		return nil, err
 	}
 	return fleet.New(fleet.Config{
-		Host: net.host, Key: key, Table: table, Link: fleet.Link(n.config.Preset), Site: net.site, Logger: n.log,
+		Host: net.gate, Key: key, Table: table, Link: fleet.Link(n.config.Preset), Site: net.site, Logger: n.log,
 	})
 }
 

@@ -34,7 +34,7 @@ const (
 // Which handshake a dialer tries first depends on the preset: TLS where bytes
 // are free (AES is the faster cipher on most machines), Noise where they are
 // not (its handshake is about 1 kB shorter: it sends no certificate).
-func newHost(c Config, key crypto.PrivKey, counter *metrics.BandwidthCounter, r *relays) (host.Host, error) {
+func newHost(c Config, key crypto.PrivKey, counter metrics.Reporter, r *relays) (host.Host, error) {
 	security := []libp2p.Option{libp2p.Security(noise.ID, noise.New), libp2p.Security(libp2ptls.ID, libp2ptls.New)}
 	if c.Preset == LAN {
 		security[0], security[1] = security[1], security[0]

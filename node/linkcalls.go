@@ -67,9 +67,9 @@ func describeLink(s links.Status) api.Link {
 	out := api.Link{
 		Name: c.Name, Match: []string{}, Local: c.Local, Class: string(c.Class), UpBits: int64(c.Up), DownBits: int64(c.Down),
 		Metered: c.Metered, FullLimit: int64(c.Unasked()), Open: s.Open,
-		Day:     api.Budget{Of: s.Day, SpentBytes: s.InDay, LimitBytes: int64(c.Day)},
-		Month:   api.Budget{Of: s.Month, SpentBytes: s.InMonth, LimitBytes: int64(c.Month)},
-		UpBytes: s.Up, DownBytes: s.Down,
+		Day:     api.Budget{Of: s.Day, SpentBytes: s.InDay, ControlBytes: min(s.Control.InDay, s.InDay), LimitBytes: int64(c.Day)},
+		Month:   api.Budget{Of: s.Month, SpentBytes: s.InMonth, ControlBytes: min(s.Control.InMonth, s.InMonth), LimitBytes: int64(c.Month)},
+		UpBytes: s.Up, DownBytes: s.Down, ControlUpBytes: s.Control.Up, ControlDownBytes: s.Control.Down,
 	}
 	for _, p := range c.Match {
 		out.Match = append(out.Match, p.String())

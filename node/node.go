@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/host"
-	"github.com/libp2p/go-libp2p/core/metrics"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
@@ -81,7 +80,8 @@ type Node struct {
 // online is what exists only while the node runs.
 type online struct {
 	host     host.Host
-	counter  *metrics.BandwidthCounter
+	counter  *toll
+	gate     *gate
 	site     *site.Site
 	fleet    *fleet.Fleet
 	use      use // of links, as the fleet is told
@@ -207,7 +207,7 @@ func (n *Node) Run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	counter := metrics.NewBandwidthCounter()
+	counter := newToll()
 	relays := newRelays(!n.config.listensNowhere())
 	h, err := newHost(n.config, key, counter, relays)
 	if err != nil {
@@ -241,8 +241,9 @@ func (n *Node) Run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	net.gate = newGate(h, net.transfer.Path)
 	net.gossip, err = gossip.New(gossip.Config{
-		Host: anyRoad{h}, Mesh: n.config.Mesh, Preset: gossip.Preset(n.config.Preset), State: n.trust, Site: net.site, Logger: n.log,
+		Host: anyRoad{net.gate}, Mesh: n.config.Mesh, Preset: gossip.Preset(n.config.Preset), State: n.trust, Site: net.site, Logger: n.log,
 		OnChange: func(trust.Fingerprint) { n.heard() },
 	})
 	if err != nil {
@@ -251,7 +252,7 @@ func (n *Node) Run(ctx context.Context) (err error) {
 	if net.fleet, err = n.newFleet(net, key); err != nil {
 		return err
 	}
-	if net.find, err = n.newFinder(h, net.site, relays); err != nil {
+	if net.find, err = n.newFinder(net.gate, net.site, relays); err != nil {
 		return err
 	}
 	n.net.Store(net)
@@ -264,6 +265,10 @@ func (n *Node) Run(ctx context.Context) (err error) {
 		func(ctx context.Context) error { return n.keepWanted(ctx, net) },
 		func(ctx context.Context) error { return n.askPeers(ctx, net) },
 		func(ctx context.Context) error { return n.tellFleet(ctx, net) },
+		func(ctx context.Context) error { return counter.run(ctx, h, net.transfer.Path) },
+		func(ctx context.Context) error {
+			return net.gate.run(ctx, func(p peer.ID) { n.catchUp(ctx, net, p) })
+		},
 	} {
 		group.Go(func() error { return run(groupCtx) })
 	}

@@ -33,6 +33,8 @@ func (n *Node) status(ctx context.Context, _ none, out *api.Writer) (api.Status,
 			TransferIn: int64(transfers.BytesReceived), TransferOut: int64(transfers.BytesSent),
 			DeltaIn: int64(transfers.Deltas.BytesReceived), DeltaOut: int64(transfers.Deltas.BytesSent),
 			Duplicates: int64(transfers.DuplicateBytes),
+			ControlIn:  max(totals.TotalIn-int64(transfers.BytesReceived), 0),
+			ControlOut: max(totals.TotalOut-int64(transfers.BytesSent), 0),
 		}
 	}
 	usage, err := n.store.Usage()

@@ -18,7 +18,8 @@ type linkLsCmd struct{}
 
 // Help is the second part of `dunlin link ls --help`.
 func (linkLsCmd) Help() string {
-	return `Bytes are on the wire: what sessions moved, up and down together, and headers as an estimate.
+	return `Bytes are on the wire, up and down together, with headers as an estimate. CONTROL is what of the month's was no data:
+announcements, sync, fleet, addresses, greetings, connections.
 
 Examples:
   dunlin link ls
@@ -94,7 +95,7 @@ func (c linkRmCmd) Run(e *env) error {
 
 func printLinks(e *env, answer any, list []api.Link) error {
 	return e.print(answer, func(w io.Writer) {
-		t := newTable(w, "LINK", "TAKES", "CLASS", "UP", "DOWN", "DAY", "MONTH", "NOTE")
+		t := newTable(w, "LINK", "TAKES", "CLASS", "UP", "DOWN", "DAY", "MONTH", "CONTROL", "NOTE")
 		for _, l := range list {
 			takes := strings.Join(append(l.Match, l.Local...), " ")
 			if takes == "" {
@@ -109,9 +110,14 @@ func printLinks(e *env, answer any, list []api.Link) error {
 			}
 			notes = append(notes, l.Schedule...)
 			if l.Reason != "" {
-				notes = append(notes, l.Reason)
+				notes = append(notes, l.Reason+", sync, fleet and addresses too")
 			}
-			t.row(l.Name, takes, l.Class, bits(l.UpBits), bits(l.DownBits), spent(l.Day), spent(l.Month), strings.Join(notes, "; "))
+			for _, b := range []api.Budget{l.Day, l.Month} {
+				if over := b.SpentBytes - b.LimitBytes; b.LimitBytes > 0 && over > 0 {
+					notes = append(notes, fmt.Sprintf("%s over the budget of %s", size(uint64(over)), b.Of))
+				}
+			}
+			t.row(l.Name, takes, l.Class, bits(l.UpBits), bits(l.DownBits), spent(l.Day), spent(l.Month), size(uint64(l.Month.ControlBytes)), strings.Join(notes, "; "))
 		}
 		t.flush()
 	})

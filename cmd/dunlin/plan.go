@@ -74,7 +74,8 @@ func printPlan(w io.Writer, p api.Plan, now time.Time) {
 		fmt.Fprintf(w, "begins   %s, ends by %s\n", begins, p.Ends.Local().Format("2006-01-02 15:04"))
 	}
 	for _, b := range p.Budgets {
-		fmt.Fprintf(w, "budget   %s left of %s for %s\n", size(uint64(max(b.LimitBytes-b.SpentBytes, 0))), size(uint64(b.LimitBytes)), b.Of)
+		fmt.Fprintf(w, "budget   %s left of %s for %s; data took %s, control %s\n",
+			size(uint64(max(b.LimitBytes-b.SpentBytes, 0))), size(uint64(b.LimitBytes)), b.Of, size(uint64(b.SpentBytes-b.ControlBytes)), size(uint64(b.ControlBytes)))
 	}
 	for _, text := range p.Waits {
 		fmt.Fprintln(w, text)

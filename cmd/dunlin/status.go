@@ -45,7 +45,8 @@ func (statusCmd) Run(e *env) error {
 		for _, a := range s.Addresses {
 			fmt.Fprintf(w, "        %s\n", a)
 		}
-		fmt.Fprintf(w, "network %s in, %s out\n", size(uint64(s.Network.BytesIn)), size(uint64(s.Network.BytesOut)))
+		fmt.Fprintf(w, "network %s in, %s out; of that control %s in, %s out\n", size(uint64(s.Network.BytesIn)), size(uint64(s.Network.BytesOut)),
+			size(uint64(s.Network.ControlIn)), size(uint64(s.Network.ControlOut)))
 		fmt.Fprintf(w, "disk    %s used, %s free", size(s.Disk.UsedBytes), size(s.Disk.FreeBytes))
 		if s.Disk.QuotaBytes > 0 {
 			fmt.Fprintf(w, ", quota %s", size(s.Disk.QuotaBytes))

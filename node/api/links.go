@@ -23,15 +23,21 @@ type Link struct {
 	Open      bool      `json:"open"`
 	Reason    string    `json:"reason,omitempty"` // why it is closed
 	Until     time.Time `json:"until,omitzero"`
-	UpBytes   int64     `json:"up_bytes"` // since the home was opened
-	DownBytes int64     `json:"down_bytes"`
+	// UpBytes and DownBytes passed since the home was opened; what of them was no
+	// data, but control traffic, stands beside.
+	UpBytes          int64 `json:"up_bytes"`
+	DownBytes        int64 `json:"down_bytes"`
+	ControlUpBytes   int64 `json:"control_up_bytes"`
+	ControlDownBytes int64 `json:"control_down_bytes"`
 }
 
 // Budget is what passed on a day or in a month, up and down together.
 type Budget struct {
 	Of         string `json:"of"` // 2026-11-24 or 2026-11, by the local clock
 	SpentBytes int64  `json:"spent_bytes"`
-	LimitBytes int64  `json:"limit_bytes,omitempty"` // 0 for none
+	// ControlBytes is what of SpentBytes was control traffic; the rest was data.
+	ControlBytes int64 `json:"control_bytes"`
+	LimitBytes   int64 `json:"limit_bytes,omitempty"` // 0 for none
 }
 
 // LinkRequest names a link, and for a change key=value settings.

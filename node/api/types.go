@@ -46,6 +46,10 @@ type Network struct {
 	// Delta is the share of deltas, which is part of the former.
 	DeltaIn  int64 `json:"delta_in"`
 	DeltaOut int64 `json:"delta_out"`
+	// Control is the share of everything else: announcements, sync, fleet,
+	// addresses, greetings.
+	ControlIn  int64 `json:"control_in"`
+	ControlOut int64 `json:"control_out"`
 	// Duplicates is what of TransferIn was for chunks that were here already.
 	Duplicates int64 `json:"duplicates"`
 }
