@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"maps"
 	"slices"
 	"testing"
 
@@ -173,9 +174,7 @@ func TestLies(t *testing.T) {
 			data := together(t, root, tt.lie(root, slices.Clone(sections)))
 			to := newDepot()
 			if bytes.Equal(tt.of, update) {
-				for c, b := range d.blocks {
-					to.blocks[c] = b
-				}
+				maps.Copy(to.blocks, d.blocks)
 				to.files = map[manifest.FileID][]byte{f1[0].ID(): d.files[f1[0].ID()]}
 			}
 			_, err := take(t.Context(), data, to, &xorCoder{to: to})

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -151,12 +152,7 @@ func (f *Fleet) inside(c network.Conn) bool { return f.config.Site != nil && f.c
 
 // isInside says whether a peer is, over any of its connections.
 func (f *Fleet) isInside(p peer.ID) bool {
-	for _, c := range f.config.Host.Network().ConnsToPeer(p) {
-		if f.inside(c) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(f.config.Host.Network().ConnsToPeer(p), f.inside)
 }
 
 func (f *Fleet) paceOf(inside bool) pace {

@@ -3,6 +3,7 @@ package fleet
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"io"
 	"runtime"
 	"testing"
@@ -22,7 +23,7 @@ func (f *flock) rogue(turns ...[]byte) (answers [][]byte, err error) {
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	defer stream.Reset()
+	defer func() { _ = stream.Reset() }()
 	in := bufio.NewReader(stream)
 	for _, data := range turns {
 		if _, err := stream.Write(data); err != nil {
@@ -108,7 +109,7 @@ func TestHostileTurns(t *testing.T) {
 				f.connect(0, 1)
 				f.pass(time.Minute)
 				rows := len(f.nodes[0].fleet.config.Table.Rows())
-				if _, err := f.rogue(make(f)); err == nil || err == io.EOF {
+				if _, err := f.rogue(make(f)); err == nil || errors.Is(err, io.EOF) {
 					t.Errorf("the session ends well: %v", err)
 				}
 				synctest.Wait()
@@ -118,7 +119,7 @@ func TestHostileTurns(t *testing.T) {
 				if !f.nodes[0].fleet.contacts.onParole(f.nodes[1].host.ID()) {
 					t.Error("the peer is not on parole")
 				}
-				if answers, err := f.rogue(f.framed(greeting(f))); len(answers) > 0 || err == io.EOF {
+				if answers, err := f.rogue(f.framed(greeting(f))); len(answers) > 0 || errors.Is(err, io.EOF) {
 					t.Errorf("a peer on parole is answered: %d turns, %v", len(answers), err)
 				}
 				f.pass(2 * paroleFirst)

@@ -34,11 +34,7 @@ func ledgerAt(t testing.TB, path string, w *wall) *ledger {
 //	at a jump to a day seen before, or back, nothing of a budget is given back.
 func TestLedgerProperties(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		dir, err := os.MkdirTemp(t.TempDir(), "l")
-		if err != nil {
-			rt.Fatal(err)
-		}
-		path := filepath.Join(dir, "ledger.json")
+		path := filepath.Join(t.TempDir(), "ledger.json")
 		clock := &wall{time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)}
 		day := rapid.Int64Range(64<<10, 32<<20).Draw(rt, "day")
 		l := ledgerAt(t, path, clock)

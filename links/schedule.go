@@ -29,7 +29,7 @@ func ParseWindow(text string) (Window, error) {
 func parseWindow(text string) (w Window, ok bool) {
 	days, times, given := strings.Cut(text, " ")
 	if !given {
-		days, times = "", text
+		times = text
 		w.days = [7]bool{true, true, true, true, true, true, true}
 	} else if !w.parseDays(days) {
 		return w, false

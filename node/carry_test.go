@@ -15,8 +15,6 @@ import (
 	"github.com/dunlin-mesh/dunlin/store"
 )
 
-func quota(n uint64) *uint64 { return &n }
-
 // Limits hold after a restart, go with their rule, and files of before there were
 // any are read; so is one of today without limits by a program of before.
 func TestCarryLimitsAreDurable(t *testing.T) {
@@ -27,7 +25,7 @@ func TestCarryLimitsAreDurable(t *testing.T) {
 	}
 	r := openRules(t, dir)
 	at := time.Now().Add(time.Hour).UTC().Truncate(time.Second)
-	if err := r.carry([]string{"acme/*"}, limitChange{quotaBytes: quota(1000)}); err != nil {
+	if err := r.carry([]string{"acme/*"}, limitChange{quotaBytes: new(uint64(1000))}); err != nil {
 		t.Fatal(err)
 	}
 	if err := r.carry([]string{"acme/*", "zoo/*"}, limitChange{expires: &at}); err != nil {
@@ -160,7 +158,7 @@ func TestCarryQuota(t *testing.T) {
 	p, root := publisher(t)
 	publish(t, p, "acme/old", "1", "m.bin", random(1, 300_000))
 	c := neighbour(t, p, root, nil, nil)
-	must[api.Rules](t, c, "carry", api.CarryRequest{Models: []string{"acme/*"}, QuotaBytes: quota(500_000)})
+	must[api.Rules](t, c, "carry", api.CarryRequest{Models: []string{"acme/*"}, QuotaBytes: new(uint64(500_000))})
 	arrive(t, c, "acme/old", "1")
 
 	// Metadata counts whole seconds; among releases of one the name decides.
@@ -180,14 +178,14 @@ func TestCarryQuota(t *testing.T) {
 	arrive(t, c, "acme/small", "1")
 	arrive(t, c, "acme/new", "1")
 
-	must[api.Rules](t, c, "carry", api.CarryRequest{Models: []string{"acme/*"}, QuotaBytes: quota(0)})
+	must[api.Rules](t, c, "carry", api.CarryRequest{Models: []string{"acme/*"}, QuotaBytes: new(uint64(0))})
 	arrive(t, c, "acme/old", "1")
 	if r := carryRule1(t, c); r.UsedBytes != 750_000 || r.Waiting != 0 || r.Releases != 3 {
 		t.Errorf("without a quota the rule is %+v", r)
 	}
 	// What is followed is no matter for quotas, however small.
 	must[api.Rules](t, c, "follow", api.RulesRequest{Models: []string{"acme/new"}})
-	must[api.Rules](t, c, "carry", api.CarryRequest{Models: []string{"acme/*"}, QuotaBytes: quota(1)})
+	must[api.Rules](t, c, "carry", api.CarryRequest{Models: []string{"acme/*"}, QuotaBytes: new(uint64(1))})
 	until(t, c, "the rest is gone", func() bool { return len(releasesOf(t, c)) == 1 })
 	arrive(t, c, "acme/new", "1")
 }

@@ -120,8 +120,10 @@ func (c *contacts) identified(e event.EvtPeerIdentificationCompleted) {
 	defer c.mu.Unlock()
 	p := c.peers[e.Peer]
 	if p == nil {
-		p = &met{told: make(map[peer.ID]uint64), begins: e.Conn.Stat().Direction == network.DirOutbound,
-			mail: ration{left: mailBurst, most: mailBurst, each: mailPause}}
+		p = &met{
+			told: make(map[peer.ID]uint64), begins: e.Conn.Stat().Direction == network.DirOutbound,
+			mail: ration{left: mailBurst, most: mailBurst, each: mailPause},
+		}
 		c.peers[e.Peer] = p
 	}
 	p.label = shownLabel(e.AgentVersion)

@@ -53,9 +53,11 @@ func newHost(c Config, key crypto.PrivKey, counter metrics.Reporter, r *relays) 
 		libp2p.Transport(newTCP(c.Preset)),
 		libp2p.Transport(libp2pquic.NewTransport),
 		libp2p.Muxer(yamux.ID, newMuxer(c.Preset)),
-		libp2p.DialRanker(c.Preset.ranker(nearbyAddress)),
 		libp2p.WithDialTimeout(pace.dial),
-		libp2p.SwarmOpts(swarm.WithDialTimeoutLocal(pace.dial)), // of private addresses, which may lie anywhere
+		libp2p.SwarmOpts(
+			swarm.WithDialRanker(c.Preset.ranker(nearbyAddress)),
+			swarm.WithDialTimeoutLocal(pace.dial), // of private addresses, which may lie anywhere
+		),
 		libp2p.ChainOptions(security...),
 		libp2p.ConnectionManager(conns),
 		libp2p.ResourceManager(resources),

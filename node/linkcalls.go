@@ -149,7 +149,7 @@ func (n *Node) setPriority(models []string, priority int) error {
 		return nil
 	})
 	if err == nil {
-		n.paths.prioritize(c.Priority)
+		n.paths.prioritise(c.Priority)
 	}
 	return err
 }

@@ -199,8 +199,8 @@ func (p *paths) still(release manifest.CID) bool {
 	return e != nil && time.Since(e.moved) > stillFor
 }
 
-// prioritize replaces the priorities.
-func (p *paths) prioritize(priorities map[string]int) {
+// prioritise replaces the priorities.
+func (p *paths) prioritise(priorities map[string]int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.priorities = maps.Clone(priorities)

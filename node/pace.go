@@ -23,17 +23,25 @@ type pace struct {
 func (p Preset) pace() pace {
 	switch p {
 	case WAN:
-		return pace{first: 2 * time.Second, last: 10 * time.Minute, dial: 30 * time.Second, connect: 10 * time.Second, fallback: 2 * time.Second,
-			dials: 16, each: 5 * time.Second}
+		return pace{
+			first: 2 * time.Second, last: 10 * time.Minute, dial: 30 * time.Second, connect: 10 * time.Second, fallback: 2 * time.Second,
+			dials: 16, each: 5 * time.Second,
+		}
 	case Narrow:
-		return pace{first: 10 * time.Second, last: time.Hour, dial: 90 * time.Second, connect: 30 * time.Second, fallback: 15 * time.Second,
-			dials: 12, each: 2 * time.Minute}
+		return pace{
+			first: 10 * time.Second, last: time.Hour, dial: 90 * time.Second, connect: 30 * time.Second, fallback: 15 * time.Second,
+			dials: 12, each: 2 * time.Minute,
+		}
 	case Satellite:
-		return pace{first: 30 * time.Second, last: 4 * time.Hour, dial: 90 * time.Second, connect: 30 * time.Second, fallback: 20 * time.Second,
-			dials: 8, each: 15 * time.Minute}
+		return pace{
+			first: 30 * time.Second, last: 4 * time.Hour, dial: 90 * time.Second, connect: 30 * time.Second, fallback: 20 * time.Second,
+			dials: 8, each: 15 * time.Minute,
+		}
 	default:
-		return pace{first: 2 * time.Second, last: 5 * time.Minute, dial: 30 * time.Second, connect: 5 * time.Second, fallback: 250 * time.Millisecond,
-			dials: maxNear, each: time.Second}
+		return pace{
+			first: 2 * time.Second, last: 5 * time.Minute, dial: 30 * time.Second, connect: 5 * time.Second, fallback: 250 * time.Millisecond,
+			dials: maxNear, each: time.Second,
+		}
 	}
 }
 
@@ -69,7 +77,7 @@ func (b *backoff) end(contact bool) time.Time {
 }
 
 // ration allows some actions at once, and one more each while. Callers
-// serialize.
+// serialise.
 type ration struct {
 	left, most int
 	each       time.Duration

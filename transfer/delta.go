@@ -137,7 +137,7 @@ func (d *deltas) underway(id manifest.FileID) (bytes uint64, ok bool) {
 	if f == nil {
 		return 0, false
 	}
-	n, _ := f.growth.state()
+	n := f.growth.size()
 	return uint64(n), true
 }
 

@@ -337,7 +337,8 @@ func TestDeltaNotForTheRest(t *testing.T) {
 func TestCodingIsRationed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := &deltas{spent: map[peer.ID]*allowance{}}
-		if !d.spend("a") || !d.spend("a") || d.spend("a") || !d.spend("b") {
+		got := []bool{d.spend("a"), d.spend("a"), d.spend("a"), d.spend("b")}
+		if !slices.Equal(got, []bool{true, true, false, true}) {
 			t.Fatal("not two at once for each")
 		}
 		d.spentBy("a", codingBurst)

@@ -110,7 +110,7 @@ func (d *deltas) relays(a *deltaAsk, to peer.ID) (basis int, k deltaKey, total u
 		return -1, k, 0
 	}
 	if p := a.Part; p != nil {
-		if bytes, _ := f.growth.state(); uint64(bytes) <= p.Bytes {
+		if bytes := f.growth.size(); uint64(bytes) <= p.Bytes {
 			return -1, k, 0
 		}
 	}

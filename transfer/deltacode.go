@@ -120,7 +120,7 @@ func (t *Transfer) code(ctx context.Context, k deltaKey, id peer.ID) (*growth, e
 		d.spentBy(id, took)
 		log := t.cfg.Logger.With(slog.Any("file", k.file), slog.Any("basis", k.basis))
 		if err == nil {
-			bytes, _ := g.state()
+			bytes := g.size()
 			d.totals.coded.Add(1)
 			log.Info("delta is coded", slog.Int64("bytes", bytes), slog.Duration("took", took))
 			return
@@ -154,12 +154,12 @@ func (t *Transfer) encode(ctx context.Context, k deltaKey, g *growth) (took time
 	if err != nil {
 		return 0, fmt.Errorf("basis: %w", err)
 	}
-	defer old.Close() //nolint:errcheck // only read
+	defer old.Close()
 	next, err := t.openVerified(ctx, k.file)
 	if err != nil {
 		return 0, fmt.Errorf("new file: %w", err)
 	}
-	defer next.Close() //nolint:errcheck // only read
+	defer next.Close()
 	most := next.Size
 	w := writerFunc(func(p []byte) (int, error) {
 		if most -= int64(len(p)); most < 0 {
@@ -173,7 +173,7 @@ func (t *Transfer) encode(ctx context.Context, k deltaKey, g *growth) (took time
 	if err := t.deltas.cfg.Coder.Encode(ctx, old, next, w, k.effort); err != nil {
 		return 0, err
 	}
-	if bytes, _ := g.state(); bytes == 0 {
+	if bytes := g.size(); bytes == 0 {
 		return 0, io.ErrUnexpectedEOF
 	}
 	if err := g.keep(); err != nil {

@@ -230,7 +230,7 @@ func (r *deltaRun) local(ctx context.Context) error {
 			err := r.decode(ctx, k, g)
 			g.release()
 			if err == nil {
-				bytes, _ := g.state()
+				bytes := g.size()
 				r.result.Basis, r.result.Effort, r.result.Bytes = basis, e, uint64(bytes)
 				return nil
 			}

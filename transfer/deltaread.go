@@ -44,11 +44,11 @@ func (g *growth) reader(ctx context.Context) io.Reader {
 	})
 }
 
-// state returns the bytes there are and whether that is all.
-func (g *growth) state() (bytes int64, done bool) {
+// size returns the bytes there are.
+func (g *growth) size() int64 {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.bytes, g.done && g.err == nil
+	return g.bytes
 }
 
 // failed says whether it ended before its end.

@@ -260,7 +260,7 @@ func (s *deltaServing) give(ctx, runCtx context.Context, v verdict) (*deltaFault
 	}
 	switch {
 	case errors.Is(err, io.EOF):
-		bytes, _ := g.state()
+		bytes := g.size()
 		return nil, s.say(&deltaMessage{End: &deltaEnd{Bytes: uint64(bytes), Sum: g.sum}})
 	case errors.Is(err, errWorse):
 		return &deltaFault{Code: deltaWorse}, nil

@@ -109,9 +109,9 @@ func (r *deltaRun) round(ctx context.Context, missing uint64) error {
 	}()
 	r.t.cfg.Logger.Info("taking a delta", slog.String("path", r.job.File.Path), slog.Any("peer", s.id),
 		slog.String("link", string(s.link)), slog.Any("basis", k.basis), slog.Int("effort", int(k.effort)), slog.Uint64("bytes", s.answer.Bytes))
-	before, _ := p.growth.state()
+	before := p.growth.size()
 	err = r.take(ctx, s, p, missing)
-	after, _ := p.growth.state()
+	after := p.growth.size()
 	if err == nil {
 		r.result.Basis, r.result.Effort, r.result.Bytes = k.basis, k.effort, uint64(after)
 		if err := p.growth.keep(); err != nil {
@@ -217,7 +217,7 @@ func (r *deltaRun) take(ctx context.Context, s *suitor, p *part, missing uint64)
 			decoding <- err
 		}()
 	}
-	err := r.receive(ctx, s, p, missing, start)
+	err := r.receive(s, p, missing, start)
 	if err == nil {
 		r.t.cfg.Logger.Debug("the delta is here", slog.String("path", r.job.File.Path))
 		p.growth.complete()
@@ -236,7 +236,7 @@ func (r *deltaRun) take(ctx context.Context, s *suitor, p *part, missing uint64)
 }
 
 // receive appends what comes to the part until the delta is complete.
-func (r *deltaRun) receive(ctx context.Context, s *suitor, p *part, missing uint64, start func()) error {
+func (r *deltaRun) receive(s *suitor, p *part, missing uint64, start func()) error {
 	had, _ := p.growth.part()
 	most := r.job.File.Size + r.job.File.Size/100 + maxDeltaPiece
 	if s.answer.Bytes > most {
@@ -361,7 +361,7 @@ func (r *deltaRun) decode(ctx context.Context, k deltaKey, g *growth) error {
 		}
 		return &NoDeltaError{Reason: DeltaFailed, Err: fmt.Errorf("basis: %w", err)}
 	}
-	defer old.Close() //nolint:errcheck // only read
+	defer old.Close()
 	held, err := r.t.cfg.Store.Held(r.id)
 	if err != nil {
 		return &storeError{err}

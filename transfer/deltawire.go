@@ -2,6 +2,7 @@ package transfer
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/dunlin-mesh/dunlin/codec"
 	"github.com/dunlin-mesh/dunlin/manifest"
@@ -152,10 +153,8 @@ func (a *deltaAsk) validate() error {
 	if len(a.Bases) == 0 || len(a.Bases) > MaxBases {
 		return fmt.Errorf("ask with %d bases, 1 to %d", len(a.Bases), MaxBases)
 	}
-	for _, b := range a.Bases {
-		if b == a.File {
-			return fmt.Errorf("ask for %s with itself as basis", a.File)
-		}
+	if slices.Contains(a.Bases, a.File) {
+		return fmt.Errorf("ask for %s with itself as basis", a.File)
 	}
 	if p := a.Part; p != nil && (int(p.Basis) >= len(a.Bases) || !coded(p.Effort) || p.Bytes == 0 || p.Bytes > maxDeltaBytes) {
 		return fmt.Errorf("part of %d bytes, effort %d, basis %d of %d", p.Bytes, p.Effort, p.Basis, len(a.Bases))

@@ -269,7 +269,7 @@ func TestWhoClaimsAndDoesNotDeliver(t *testing.T) {
 				hosts[2].SetStreamHandler(ProtocolID, func(s network.Stream) {
 					c := newConn(s, 4<<10, time.Hour, time.Hour)
 					_ = c.send(&message{Hello: &hello{Version: Version, Link: WAN, MaxFrame: 4 << 20}})
-					for n := uint64(0); n < 400; n++ {
+					for n := range uint64(400) {
 						if grows || n == 0 {
 							_ = c.send(&message{Coming: &coming{Chunks: manifest.NewRanges(0, r.chunkCount(0)), Bytes: n}})
 						}

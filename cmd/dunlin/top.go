@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -75,10 +76,8 @@ func (c topCmd) watch(e *env, screen *screen, nodes []api.FleetNode) error {
 			if !ok {
 				return nil // the terminal is gone
 			}
-			for _, k := range pressed {
-				if view.press(k) {
-					return nil
-				}
+			if slices.ContainsFunc(pressed, view.press) {
+				return nil
 			}
 		case <-ticker.C:
 			c.look(e, view)

@@ -51,13 +51,30 @@ var sequences = []struct {
 	text string
 	key  key
 }{
-	{"\x1b[A", keyUp}, {"\x1bOA", keyUp}, {"k", keyUp},
-	{"\x1b[B", keyDown}, {"\x1bOB", keyDown}, {"j", keyDown},
-	{"\x1b[C", keySort}, {"\x1bOC", keySort}, {"s", keySort},
-	{"\x1b[D", keySortBack}, {"\x1bOD", keySortBack},
-	{"\x1b[5~", keyPageUp}, {"b", keyPageUp}, {"\x1b[6~", keyPageDown}, {" ", keyPageDown},
-	{"\x1b[H", keyHome}, {"g", keyHome}, {"\x1b[F", keyEnd}, {"G", keyEnd},
-	{"r", keyReverse}, {"q", keyQuit}, {"Q", keyQuit}, {"\x03", keyQuit}, {"\x04", keyQuit},
+	{"\x1b[A", keyUp},
+	{"\x1bOA", keyUp},
+	{"k", keyUp},
+	{"\x1b[B", keyDown},
+	{"\x1bOB", keyDown},
+	{"j", keyDown},
+	{"\x1b[C", keySort},
+	{"\x1bOC", keySort},
+	{"s", keySort},
+	{"\x1b[D", keySortBack},
+	{"\x1bOD", keySortBack},
+	{"\x1b[5~", keyPageUp},
+	{"b", keyPageUp},
+	{"\x1b[6~", keyPageDown},
+	{" ", keyPageDown},
+	{"\x1b[H", keyHome},
+	{"g", keyHome},
+	{"\x1b[F", keyEnd},
+	{"G", keyEnd},
+	{"r", keyReverse},
+	{"q", keyQuit},
+	{"Q", keyQuit},
+	{"\x03", keyQuit},
+	{"\x04", keyQuit},
 }
 
 // sorting is an order of lines, by the name of its column.

@@ -164,7 +164,7 @@ func encodeLEB(w io.Writer, r io.Reader, width int) error {
 	out := make([]byte, 0, pieceBytes/2*int(maxLEB(2)))
 	for {
 		n, err := io.ReadFull(r, in)
-		if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF { //nolint:errorlint // wrapped, these are the source's own
+		if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
 			return err
 		}
 		out = out[:0]

@@ -298,8 +298,17 @@ func TestValidate(t *testing.T) {
 		t.Error(err)
 	}
 	for _, p := range []weights.Params{
-		{Sparse: true}, {Sparse: true, Based: true, Zeros: true}, {Sparse: true, Based: true, Period: 5},
-		{Top: -1}, {Top: 0x800}, {Level: -1}, {Level: 260}, {Cols: -1}, {Cols: weights.MaxCols + 1}, {Period: -1}, {Period: weights.MaxPeriod + 1},
+		{Sparse: true},
+		{Sparse: true, Based: true, Zeros: true},
+		{Sparse: true, Based: true, Period: 5},
+		{Top: -1},
+		{Top: 0x800},
+		{Level: -1},
+		{Level: 260},
+		{Cols: -1},
+		{Cols: weights.MaxCols + 1},
+		{Period: -1},
+		{Period: weights.MaxPeriod + 1},
 	} {
 		if p.Validate() == nil {
 			t.Errorf("%+v passes", p)

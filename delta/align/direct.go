@@ -22,8 +22,6 @@ type grid struct {
 	inside   []int   // places in an element
 }
 
-func (g *grid) dims() int { return len(g.now) * len(g.inside) }
-
 // gridFor chooses among the sure units of the other axis's match, evenly, as
 // many numbers as dims allows.
 func gridFor(given *match, block, dims int) *grid {

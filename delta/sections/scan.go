@@ -26,7 +26,7 @@ const (
 
 // scanner looks at windows of a range. It is not safe for concurrent use.
 type scanner struct {
-	ctx    context.Context
+	ctx    context.Context //nolint:containedctx // of one scan, which owns the scanner
 	r      io.ReaderAt
 	offset int64 // of the range; all places below count from here
 	length int64

@@ -21,8 +21,13 @@ func TestComparePrefix(t *testing.T) {
 		prefix []byte
 		want   int
 	}{
-		{nil, 0}, {[]byte{1}, 0}, {[]byte{1, 2, 3, 4}, 0},
-		{[]byte{2}, -1}, {[]byte{1, 3}, -1}, {[]byte{0}, 1}, {[]byte{1, 2, 3, 3}, 1},
+		{nil, 0},
+		{[]byte{1}, 0},
+		{[]byte{1, 2, 3, 4}, 0},
+		{[]byte{2}, -1},
+		{[]byte{1, 3}, -1},
+		{[]byte{0}, 1},
+		{[]byte{1, 2, 3, 3}, 1},
 	} {
 		if got := ComparePrefix(key, c.prefix); got != c.want {
 			t.Errorf("%x in the range of %x: %d, want %d", key, c.prefix, got, c.want)

@@ -98,8 +98,12 @@ func TestCheck(t *testing.T) {
 		"integers":              {nil, affine{scale: 2, ints: true}, affine{scale: 2, ints: true}, true},
 		"integers off by one":   {nil, affine{scale: 2, ints: true}, affine{scale: 2, shift: 1, ints: true}, false},
 		"another type":          {nil, affine{scale: 2, ints: true}, affine{scale: 2}, false},
-		"specific beats any": {map[string]Rule{"*": {Metric: Element}, "y": {Metric: Element, RTol: 0.5}},
-			affine{scale: 2}, affine{scale: 2.5}, true},
+		"specific beats any": {
+			map[string]Rule{"*": {Metric: Element}, "y": {Metric: Element, RTol: 0.5}},
+			affine{scale: 2},
+			affine{scale: 2.5},
+			true,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			checks, err := Checker{}.Check(t.Context(), written(t, c.made, c.rules), c.shown)

@@ -32,8 +32,10 @@ func TestDecodeTensor(t *testing.T) {
 		p    *onnxpb.TensorProto
 		want modelrt.Tensor
 	}{
-		"float raw": {&onnxpb.TensorProto{DataType: kind(onnxpb.TensorProto_FLOAT), Dims: two, RawData: []byte{0, 0, 0x80, 0x3f, 0, 0, 0, 0xc0}},
-			modelrt.Tensor{DType: modelrt.F32, Shape: two, Data: []byte{0, 0, 0x80, 0x3f, 0, 0, 0, 0xc0}}},
+		"float raw": {
+			&onnxpb.TensorProto{DataType: kind(onnxpb.TensorProto_FLOAT), Dims: two, RawData: []byte{0, 0, 0x80, 0x3f, 0, 0, 0, 0xc0}},
+			modelrt.Tensor{DType: modelrt.F32, Shape: two, Data: []byte{0, 0, 0x80, 0x3f, 0, 0, 0, 0xc0}},
+		},
 		"float":    {&onnxpb.TensorProto{DataType: kind(onnxpb.TensorProto_FLOAT), Dims: two, FloatData: []float32{1, -2}}, modelrt.Tensor{DType: modelrt.F32, Shape: two, Data: []byte{0, 0, 0x80, 0x3f, 0, 0, 0, 0xc0}}},
 		"float16":  {&onnxpb.TensorProto{DataType: kind(onnxpb.TensorProto_FLOAT16), Dims: two, Int32Data: []int32{0x3c00, 0xc000}}, modelrt.Tensor{DType: modelrt.F16, Shape: two, Data: []byte{0, 0x3c, 0, 0xc0}}},
 		"bfloat16": {&onnxpb.TensorProto{DataType: kind(onnxpb.TensorProto_BFLOAT16), Dims: two, Int32Data: []int32{0x3f80, 0xc000}}, modelrt.Tensor{DType: modelrt.BF16, Shape: two, Data: []byte{0x80, 0x3f, 0, 0xc0}}},

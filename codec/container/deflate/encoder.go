@@ -88,7 +88,7 @@ func (e *Encoder) Encode(w io.Writer, src io.Reader, r Recipe) (int64, error) {
 
 // fill makes room in the window if little is left, and reads into it.
 func (e *Encoder) fill() error {
-	for e.lookahead < minLookahead && !(e.still && e.closed) {
+	for e.lookahead < minLookahead && (!e.still || !e.closed) {
 		if e.start >= windowBytes+maxDist {
 			e.slide()
 		}
