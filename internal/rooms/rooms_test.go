@@ -46,6 +46,7 @@ var mayImport = map[string][]string{
 	"runtime/batch":           {"runtime"},
 	"runtime/image":           {"runtime"},
 	"runtime/limit":           {},
+	"runtime/variant":         {"manifest", "runtime", "runtime/profile"},
 	"runtime/profile":         {"runtime", "runtime/limit", "internal/durable", "internal/excerpt", "internal/onnxpb"},
 	"runtime/onnx":            {"runtime", "runtime/onnx/ortlib"},
 	"runtime/golden":          {"runtime", "internal/onnxpb", "internal/durable"},
