@@ -148,14 +148,24 @@ func (c Config) Validate() error {
 	}
 	if !c.listensNowhere() {
 		for _, text := range c.Listen {
-			if _, err := multiaddr.NewMultiaddr(text); err != nil {
+			a, err := multiaddr.NewMultiaddr(text)
+			if err != nil {
 				return fmt.Errorf("listen address %q: %w (want a multiaddr such as /ip4/0.0.0.0/tcp/%d)", text, err, DefaultPort)
+			}
+			if linkLocal(a) {
+				return fmt.Errorf("listen address %q is link-local: listen on /ip6/::/tcp/%d, which takes callers on all interfaces", text, DefaultPort)
 			}
 		}
 	}
 	for _, text := range c.Bootstrap {
-		if _, err := peer.AddrInfoFromString(text); err != nil {
+		info, err := peer.AddrInfoFromString(text)
+		if err != nil {
 			return fmt.Errorf("bootstrap address %q: %w (want a multiaddr ending in /p2p/PEERID, as `dunlin status` prints it)", text, err)
+		}
+		for _, a := range info.Addrs {
+			if err := validateZone(a); err != nil {
+				return fmt.Errorf("bootstrap address %q: %w", text, err)
+			}
 		}
 	}
 	if !slices.Contains([]string{"strict", "grace", "offline"}, c.Expiry) {

@@ -70,7 +70,7 @@ func (f *finder) run(ctx context.Context) error {
 	defer events.Close()
 	found := make(chan peer.AddrInfo, 16)
 	if f.mdnsName != "" {
-		service := mdns.NewMdnsService(f.host, f.mdnsName, notifee(func(p peer.AddrInfo) {
+		service := mdns.NewMdnsService(neighbourly{f.host}, f.mdnsName, notifee(func(p peer.AddrInfo) {
 			select {
 			case found <- p:
 			case <-ctx.Done():
@@ -148,7 +148,7 @@ func (f *finder) keepBook(ctx context.Context, events <-chan any) error {
 					f.relays.seen(e.Conn, e.ObservedAddr, ownAddress)
 				}
 				signal(f.relays.wake)
-				f.book.remember(e.Peer, f.host.Peerstore().Addrs(e.Peer), meetingOf(e, local), time.Now())
+				f.book.remember(e.Peer, lasting(f.host.Peerstore().Addrs(e.Peer), e.Conn), meetingOf(e, local), time.Now())
 			case event.EvtPeerConnectednessChanged:
 				if e.Connectedness == network.NotConnected {
 					f.contacts.left(e.Peer)
@@ -284,6 +284,7 @@ func (f *finder) dial(ctx context.Context, p peer.AddrInfo) {
 		via, err := a.ValueForProtocol(multiaddr.P_P2P)
 		return relayed(a) && err == nil && via == f.host.ID().String()
 	})
+	p.Addrs = withZones(p.Addrs, cables())
 	if err := f.host.Connect(ctx, p); err != nil {
 		f.book.failed(p.ID)
 		f.log.Debug("peer is out of reach", slog.String("peer", p.ID.String()), slog.Any("error", err))

@@ -14,7 +14,6 @@ import (
 	"github.com/libp2p/go-libp2p/p2p/net/swarm"
 	"github.com/libp2p/go-libp2p/p2p/security/noise"
 	libp2ptls "github.com/libp2p/go-libp2p/p2p/security/tls"
-	libp2pquic "github.com/libp2p/go-libp2p/p2p/transport/quic"
 
 	"github.com/dunlin-mesh/dunlin/site"
 )
@@ -51,7 +50,7 @@ func newHost(c Config, key crypto.PrivKey, counter metrics.Reporter, r *relays) 
 	options := []libp2p.Option{
 		libp2p.Identity(key),
 		libp2p.Transport(newTCP(c.Preset)),
-		libp2p.Transport(libp2pquic.NewTransport),
+		libp2p.Transport(newQUIC),
 		libp2p.Muxer(yamux.ID, newMuxer(c.Preset)),
 		libp2p.WithDialTimeout(pace.dial),
 		libp2p.SwarmOpts(

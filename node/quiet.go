@@ -75,11 +75,12 @@ func (m *muxer) NewConn(c net.Conn, server bool, scope network.PeerScope) (netwo
 
 // newTCP makes libp2p's TCP transport, whose connections keep the silence of
 // the preset.
-func newTCP(p Preset) func(transport.Upgrader, network.ResourceManager) (*tcp.TcpTransport, error) {
-	return func(u transport.Upgrader, resources network.ResourceManager) (*tcp.TcpTransport, error) {
-		return tcp.NewTCPTransport(&quietUpgrader{u, p.silence(), nearbyNet}, resources, nil,
+func newTCP(p Preset) func(transport.Upgrader, network.ResourceManager) (zonedTCP, error) {
+	return func(u transport.Upgrader, resources network.ResourceManager) (zonedTCP, error) {
+		t, err := tcp.NewTCPTransport(&quietUpgrader{u, p.silence(), nearbyNet}, resources, nil,
 			// Two nodes on one port would take each other's callers.
 			tcp.DisableReuseport(), tcp.WithConnectionTimeout(p.pace().connect))
+		return zonedTCP{t}, err
 	}
 }
 

@@ -196,7 +196,7 @@ func (f *finder) reserve(ctx context.Context, id peer.ID) {
 func relayAddresses(id peer.ID, conns []network.Conn) (addrs []multiaddr.Multiaddr) {
 	for _, c := range conns {
 		a := c.RemoteMultiaddr()
-		if ipOf(a) == nil || c.Stat().Direction != network.DirOutbound {
+		if ipOf(a) == nil || linkLocal(a) || c.Stat().Direction != network.DirOutbound {
 			continue
 		}
 		if p2p, err := multiaddr.NewMultiaddr("/p2p/" + id.String() + "/p2p-circuit"); err == nil {

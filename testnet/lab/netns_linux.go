@@ -78,3 +78,17 @@ func within(name string, f func() error) (err error) {
 	runtime.UnlockOSThread()
 	return err
 }
+
+// enableIP6 gives the namespace of its thread IPv6, whose addresses are usable at
+// once: nobody is asked whether they are taken.
+func enableIP6() error {
+	for _, setting := range [][2]string{
+		{"all/disable_ipv6", "0"}, {"default/disable_ipv6", "0"},
+		{"all/accept_dad", "0"}, {"default/accept_dad", "0"},
+	} {
+		if err := os.WriteFile(filepath.Join("/proc/sys/net/ipv6/conf", setting[0]), []byte(setting[1]), 0o644); err != nil {
+			return fmt.Errorf("%w: %w", ErrUnavailable, err) // a kernel without IPv6
+		}
+	}
+	return os.WriteFile("/proc/sys/net/ipv6/conf/lo/disable_ipv6", []byte("0"), 0o644)
+}

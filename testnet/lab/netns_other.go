@@ -18,3 +18,4 @@ func claim(string) (*os.File, error)             { return nil, errNotLinux }
 func release(*os.File) error                     { return errNotLinux }
 func remove(context.Context, string) error       { return errNotLinux }
 func sweep(context.Context) error                { return errNotLinux }
+func enableIP6() error                           { return errNotLinux }
