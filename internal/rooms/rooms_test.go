@@ -43,6 +43,7 @@ var mayImport = map[string][]string{
 	"transfer":                {"codec", "manifest", "internal/nearby"},
 	"site":                    {"manifest"},
 	"runtime":                 {"runtime/limit", "internal/durable", "internal/excerpt"},
+	"client":                  {"runtime/serve/inferencepb"},
 	"runtime/batch":           {"runtime"},
 	"runtime/image":           {"runtime"},
 	"runtime/limit":           {},
