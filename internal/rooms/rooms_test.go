@@ -48,6 +48,8 @@ var mayImport = map[string][]string{
 	"runtime/image":           {"runtime"},
 	"runtime/limit":           {},
 	"runtime/variant":         {"manifest", "runtime", "runtime/profile"},
+	"runtime/worker":          {"runtime", "runtime/limit", "internal/excerpt"},
+	"runtime/enginetest":      {"runtime"},
 	"runtime/profile":         {"runtime", "runtime/limit", "internal/durable", "internal/excerpt", "internal/onnxpb"},
 	"runtime/onnx":            {"runtime", "runtime/onnx/ortlib"},
 	"runtime/golden":          {"runtime", "internal/onnxpb", "internal/durable"},
@@ -68,7 +70,7 @@ var mayImport = map[string][]string{
 	"internal/setup":          {"runtime/onnx/ortlib", "internal/durable"},
 	"internal/testcount":      {},
 	"runtime/onnx/ortlib":     {},
-	"runtime/onnx/onnxtest":   {"runtime/onnx/ortlib"},
+	"runtime/onnx/onnxtest":   {"runtime", "runtime/enginetest", "runtime/onnx/ortlib", "internal/onnxpb"},
 
 	"runtime/serve":             {"runtime", "runtime/serve/inferencepb", "runtime/serve/wire"},
 	"runtime/serve/wire":        {"runtime", "runtime/serve/inferencepb"},
