@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
@@ -46,6 +47,9 @@ type Record struct {
 	// system and architecture, such as "linux/arm64".
 	Software string
 	Platform string
+	// Class is that of the node's hardware and library, see profile.Profile; at
+	// most 32 bytes, empty for a node that runs no models.
+	Class string
 	// Models are at most MaxModels, in the order of their names. Omitted counts
 	// those that did not fit.
 	Models  []Model
@@ -73,6 +77,28 @@ type Model struct {
 	Progress uint16
 	// Reason says why, if the state is not as it should be.
 	Reason string
+	// Tried is the release that Outcome is of, as [ReleaseKey] shortens it; 0
+	// for none.
+	Tried   uint64
+	Outcome Outcome
+}
+
+// Outcome says how a release that a node has tried to run turned out there.
+type Outcome uint8
+
+// The outcomes. What fails for want of something on the node is Untried.
+const (
+	Untried Outcome = iota
+	Good            // it passed its golden set and serves
+	Bad             // its content failed
+)
+
+// ReleaseKey shortens the name of a release: the last 8 bytes of its manifest's
+// CID, which are of its digest, as a number that is never 0. Of the few releases
+// of a model no two have the same.
+func ReleaseKey(c manifest.CID) uint64 {
+	d := c.Digest()
+	return max(1, binary.BigEndian.Uint64(d[len(d)-8:]))
 }
 
 // Links counts the stream bytes of a node since it started, by where they went.
@@ -97,7 +123,7 @@ func (r *Record) Validate() error {
 	case r.Omitted > maxCounter:
 		return fmt.Errorf("%d models omitted", r.Omitted)
 	}
-	if err := errors.Join(text("site", r.Site, maxSiteBytes), text("software", r.Software, maxSoftBytes), text("platform", r.Platform, maxSoftBytes)); err != nil {
+	if err := errors.Join(text("site", r.Site, maxSiteBytes), text("software", r.Software, maxSoftBytes), text("platform", r.Platform, maxSoftBytes), text("class", r.Class, maxSoftBytes)); err != nil {
 		return err
 	}
 	for i := range r.Models {
@@ -128,6 +154,8 @@ func (m *Model) validate() error {
 		return fmt.Errorf("progress of %d thousandths", m.Progress)
 	case len(m.State) > maxStateBytes || strings.Trim(m.State, "abcdefghijklmnopqrstuvwxyz_") != "":
 		return fmt.Errorf("state %.20q", m.State)
+	case m.Outcome > Bad || (m.Tried == 0) != (m.Outcome == Untried):
+		return fmt.Errorf("outcome %d of %x", m.Outcome, m.Tried)
 	case m.HeldSequence > maxCounter:
 		return fmt.Errorf("sequence %d", m.HeldSequence)
 	}
@@ -183,7 +211,7 @@ const (
 
 // compare says how b, which is newer, differs from a.
 func compare(a, b *Record) change {
-	if a.Epoch != b.Epoch || a.Site != b.Site || a.Software != b.Software || a.Platform != b.Platform ||
+	if a.Epoch != b.Epoch || a.Site != b.Site || a.Software != b.Software || a.Platform != b.Platform || a.Class != b.Class ||
 		a.Omitted != b.Omitted || len(a.Models) != len(b.Models) {
 		return altered
 	}

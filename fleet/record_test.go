@@ -105,6 +105,10 @@ func TestRecordBounds(t *testing.T) {
 		"last sequence":   func(r *Record) { r.Sequence = maxCounter + 1 },
 		"nobody":          func(r *Record) { r.Peer = "" },
 		"too many models": func(r *Record) { r.Models = make([]Model, MaxModels+1) },
+		"escape in class": func(r *Record) { r.Class = "\x1b" },
+		"outcome":         func(r *Record) { r.Models[0].Tried, r.Models[0].Outcome = 1, Bad+1 },
+		"tried, no more":  func(r *Record) { r.Models[0].Tried = 1 },
+		"outcome of none": func(r *Record) { r.Models[0].Outcome = Good },
 		"order":           func(r *Record) { r.Models = append(r.Models, r.Models[0]) },
 	} {
 		r := testRecord("site", "1", 0)

@@ -30,6 +30,10 @@ type Manifest struct {
 	Golden []File `cbor:"golden,omitempty" json:"golden,omitempty"`
 	// Report is the publisher's evidence about the variants.
 	Report *File `cbor:"report,omitempty" json:"report,omitempty"`
+	// Urgent asks nodes not to wait for each other: no waves, and what others
+	// report of the release does not hold it back. What fails on a node still
+	// fails there.
+	Urgent bool `cbor:"urgent,omitempty" json:"urgent,omitempty"`
 	// Licence is an SPDX expression or a text of at most 4096 bytes.
 	Licence string `cbor:"licence,omitempty" json:"licence,omitempty"`
 }

@@ -50,6 +50,7 @@ var mayImport = map[string][]string{
 	"runtime/variant":         {"manifest", "runtime", "runtime/profile"},
 	"runtime/worker":          {"runtime", "runtime/limit", "internal/excerpt"},
 	"runtime/enginetest":      {"runtime"},
+	"runtime/health":          {},
 	"runtime/profile":         {"runtime", "runtime/limit", "internal/durable", "internal/excerpt", "internal/onnxpb"},
 	"runtime/onnx":            {"runtime", "runtime/onnx/ortlib"},
 	"runtime/golden":          {"runtime", "internal/onnxpb", "internal/durable"},
