@@ -97,6 +97,9 @@ type Config struct {
 	// Metrics is a host:port on which Prometheus metrics are served over HTTP,
 	// without any access control; empty for only the node's own socket.
 	Metrics string `json:"metrics,omitempty"`
+	// Serve says where models are served over the Open Inference Protocol; nil for
+	// nowhere.
+	Serve *ServeConfig `json:"serve,omitempty"`
 	// OnnxRuntime is the path of the ONNX Runtime library; empty for the one
 	// that setup put in place, or $DUNLIN_ONNXRUNTIME.
 	OnnxRuntime string `json:"onnx_runtime,omitempty"`
@@ -176,6 +179,11 @@ func (c Config) Validate() error {
 	}
 	if err := errors.Join(links.Validate(c.Links), validatePriorities(c.Priority)); err != nil {
 		return err
+	}
+	if c.Serve != nil {
+		if err := c.Serve.Validate(); err != nil {
+			return err
+		}
 	}
 	if c.Metrics != "" {
 		if _, _, err := net.SplitHostPort(c.Metrics); err != nil {

@@ -5,6 +5,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"github.com/dunlin-mesh/dunlin/node/api"
+	"github.com/dunlin-mesh/dunlin/runtime/serve"
 )
 
 // gauges reads the node's figures when they are asked for.
@@ -24,6 +25,9 @@ var (
 	freeDesc     = prometheus.NewDesc("dunlin_disk_free_bytes", "Free on the store's disk.", nil, nil)
 	sequenceDesc = prometheus.NewDesc("dunlin_model_sequence", "Sequence of a model's release, newest known, and active here.", []string{"model", "which"}, nil)
 	heldDesc     = prometheus.NewDesc("dunlin_model_held_ratio", "Share of the newest release that is here, 0 to 1.", []string{"model"}, nil)
+	servedDesc   = prometheus.NewDesc("dunlin_serve_requests_total", "Requests to served models, by result.", []string{"model", "version", "result"}, nil)
+	phaseDesc    = prometheus.NewDesc("dunlin_serve_phase_seconds_total", "Where the time of successful requests went.", []string{"model", "version", "phase"}, nil)
+	latencyDesc  = prometheus.NewDesc("dunlin_serve_request_seconds", "What successful requests to served models took.", []string{"model", "version"}, nil)
 	stateDesc    = prometheus.NewDesc("dunlin_model_state", "1 for the state that the model is in.", []string{"model", "state"}, nil)
 )
 
@@ -38,6 +42,7 @@ func newMetrics(n *Node) *prometheus.Registry {
 func (g gauges) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		bytesDesc, peersDesc, membersDesc, gatewayDesc, chunksDesc, dupDesc, codedDesc, deltasDesc, badDesc, diskDesc, freeDesc, sequenceDesc, heldDesc, stateDesc,
+		servedDesc, phaseDesc, latencyDesc,
 	} {
 		out <- d
 	}
@@ -69,6 +74,11 @@ func (g gauges) Collect(out chan<- prometheus.Metric) {
 		gauge(membersDesc, float64(len(net.site.Members())))
 		is, _ := net.site.Gateway()
 		gauge(gatewayDesc, map[bool]float64{true: 1}[is])
+		if net.serving != nil {
+			for _, m := range net.serving.Stats() {
+				collectServed(m, out, counter)
+			}
+		}
 	}
 	if usage, err := g.node.store.Usage(); err == nil {
 		gauge(diskDesc, float64(usage.FileBytes), "files")
@@ -98,4 +108,19 @@ func (g gauges) collectModel(m api.Model, gauge func(*prometheus.Desc, float64, 
 	if m.TotalBytes > 0 {
 		gauge(heldDesc, float64(m.HeldBytes)/float64(m.TotalBytes), name)
 	}
+}
+
+// collectServed tells of the requests for one version of a model.
+func collectServed(m serve.ModelStats, out chan<- prometheus.Metric, counter func(*prometheus.Desc, float64, ...string)) {
+	counter(servedDesc, float64(m.Success.Count), m.Name, m.Version, "success")
+	counter(servedDesc, float64(m.Fail.Count), m.Name, m.Version, "fail")
+	for phase, total := range map[string]serve.Total{"queue": m.Queue, "input": m.Input, "infer": m.Infer, "output": m.Output} {
+		counter(phaseDesc, total.Time.Seconds(), m.Name, m.Version, phase)
+	}
+	buckets, below := make(map[float64]uint64), uint64(0)
+	for i, bound := range serve.Buckets() {
+		below += m.Latency[i]
+		buckets[bound] = below
+	}
+	out <- prometheus.MustNewConstHistogram(latencyDesc, m.Success.Count, m.Success.Time.Seconds(), buckets, m.Name, m.Version)
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/dunlin-mesh/dunlin/gossip"
 	"github.com/dunlin-mesh/dunlin/manifest"
 	modelrt "github.com/dunlin-mesh/dunlin/runtime"
+	"github.com/dunlin-mesh/dunlin/runtime/serve"
 	"github.com/dunlin-mesh/dunlin/site"
 	"github.com/dunlin-mesh/dunlin/store"
 	"github.com/dunlin-mesh/dunlin/transfer"
@@ -35,6 +36,10 @@ type Options struct {
 	// Prober tries a model in a child process before Engine loads it; required
 	// with an Engine.
 	Prober modelrt.Prober
+	// Serve has models served even if the configuration does not say so; an
+	// address that it names stands in for the configuration's. Nil for what that
+	// says.
+	Serve *ServeConfig
 	// Logger tells the operator what happens; nil for silence.
 	Logger *slog.Logger
 }
@@ -88,6 +93,7 @@ type online struct {
 	gossip   *gossip.Gossip
 	transfer *transfer.Transfer
 	find     *finder
+	serving  *serve.Server // nil unless models are served
 	since    time.Time
 }
 
@@ -101,6 +107,11 @@ func Open(o Options) (_ *Node, err error) {
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Serve != nil {
+		if config.Serve, err = o.Serve.over(config.Serve); err != nil {
+			return nil, err
+		}
 	}
 	key, err := loadKey(o.Dir)
 	if err != nil {
@@ -199,7 +210,8 @@ func (n *Node) ID() peer.ID { return n.id }
 
 // Run brings the node onto the network and keeps it there until ctx ends; it
 // then returns nil. What stops: the local API first (calls under way are
-// cancelled), with it gossip, transfers and dialling, then the host. Nothing is
+// cancelled; requests to served models may finish, for ten seconds), with it
+// gossip, transfers and dialling, then the host. Nothing is
 // lost by cancelling early: what had arrived is durable, what was wanted stays
 // wanted. Run may be called again after it returned.
 func (n *Node) Run(ctx context.Context) (err error) {
@@ -255,11 +267,19 @@ func (n *Node) Run(ctx context.Context) (err error) {
 	if net.find, err = n.newFinder(net.gate, net.site, relays); err != nil {
 		return err
 	}
+	if net.serving, err = n.newServing(ctx); err != nil {
+		return err
+	}
 	n.net.Store(net)
 	defer n.net.Store(nil)
 	n.tellPins()
 
 	group, groupCtx := errgroup.WithContext(ctx)
+	if net.serving != nil {
+		group.Go(func() error { return net.serving.Run(groupCtx) })
+		http, grpc := net.serving.Addresses()
+		n.log.Info("models are served", slog.String("http", http), slog.String("grpc", grpc))
+	}
 	for _, run := range []func(context.Context) error{
 		n.serve, net.site.Run, net.transfer.Run, net.gossip.Run, net.fleet.Run, net.find.run,
 		func(ctx context.Context) error { return n.keepWanted(ctx, net) },

@@ -25,6 +25,7 @@ func (n *Node) status(ctx context.Context, _ none, out *api.Writer) (api.Status,
 	if net := n.net.Load(); net != nil {
 		s.Running, s.Since, s.Addresses = true, net.since, addresses(net.host)
 		s.Peers = len(net.host.Network().Peers())
+		s.Serving = net.describeServing()
 		s.Members = len(net.site.Members())
 		s.Gateway, _ = net.site.Gateway()
 		totals, transfers := net.counter.GetBandwidthTotals(), net.transfer.Stats()

@@ -42,7 +42,7 @@ func (e *env) client() (*api.Client, error) {
 		if c, ok := api.Dial(e, e.dir); ok {
 			return c, nil
 		}
-		n, err := e.open(e.logger())
+		n, err := e.open(e.logger(), nil)
 		if err == nil {
 			e.local = n
 			return api.Local(n.Handler()), nil
@@ -71,12 +71,12 @@ func (e *env) running(patience time.Duration) (*api.Client, error) {
 }
 
 // openToRun opens the home for a node, once other commands are done with it.
-func (e *env) openToRun(log *slog.Logger) (*node.Node, error) {
+func (e *env) openToRun(log *slog.Logger, serving *node.ServeConfig) (*node.Node, error) {
 	for deadline := time.Now().Add(lockPatience); ; {
 		if _, ok := api.Dial(e, e.dir); ok {
 			return nil, api.Errorf(api.CodeUnreachable, "a node runs in %s already: see `dunlin status`", e.dir)
 		}
-		n, err := e.open(log)
+		n, err := e.open(log, serving)
 		if err == nil {
 			return n, nil
 		}
@@ -101,7 +101,7 @@ func (e *env) again(err, passes error, deadline time.Time) error {
 }
 
 // open opens the home with the runtime that its configuration asks for.
-func (e *env) open(log *slog.Logger) (*node.Node, error) {
+func (e *env) open(log *slog.Logger, serving *node.ServeConfig) (*node.Node, error) {
 	config, err := node.LoadConfig(e.dir)
 	if errors.Is(err, node.ErrNoHome) {
 		return nil, api.Errorf(api.CodeUsage, "%v", err)
@@ -113,7 +113,7 @@ func (e *env) open(log *slog.Logger) (*node.Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	return node.Open(node.Options{Dir: e.dir, Engine: engine, Prober: prober, Logger: log})
+	return node.Open(node.Options{Dir: e.dir, Engine: engine, Prober: prober, Serve: serving, Logger: log})
 }
 
 // newRuntime makes the engine and the prober. A node that cannot run models is

@@ -113,13 +113,13 @@ func corpusDir() string {
 func exists(path string) bool { _, err := os.Stat(path); return err == nil }
 
 func up(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 1 {
-		ts.Fatalf("usage: up DIR")
+	if neg || len(args) == 0 {
+		ts.Fatalf("usage: up DIR [FLAG...]")
 	}
 	dir := ts.MkAbs(args[0])
 	log, err := os.OpenFile(filepath.Join(dir, "up.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	ts.Check(err)
-	cmd := exec.Command("dunlin", "--dir", dir, "-v", "up")
+	cmd := exec.Command("dunlin", append([]string{"--dir", dir, "-v", "up"}, args[1:]...)...)
 	path, err := exec.LookPath(filepath.Join(firstPath(ts.Getenv("PATH")), "dunlin"))
 	ts.Check(err)
 	cmd.Path, cmd.Err = path, nil

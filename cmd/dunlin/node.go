@@ -61,6 +61,9 @@ func (c initCmd) Run(e *env) error {
 }
 
 type upCmd struct {
+	Serve     bool   `help:"Serve models to programs that speak the Open Inference Protocol, v2: REST on 127.0.0.1:8000, gRPC on 127.0.0.1:8001."`
+	HTTP      string `name:"http" help:"Serve REST on this address instead; 'none' for not at all. Implies --serve." placeholder:"HOST:PORT"`
+	GRPC      string `name:"grpc" help:"Serve gRPC on this address instead; 'none' for not at all. Implies --serve." placeholder:"HOST:PORT"`
 	LogFormat string `help:"Form of the log on standard error: text or json." default:"text" enum:"text,json"`
 }
 
@@ -71,6 +74,8 @@ wanted is wanted again at the next start. Other commands talk to the running nod
 
 Examples:
   dunlin up
+  dunlin up --serve                               # then: curl localhost:8000/v2/models/acme/vad
+  dunlin up --http 127.0.0.1:9000 --grpc none
   dunlin up --log-format json 2>> /var/log/dunlin.log
   dunlin --dir /srv/dunlin -v up
 
@@ -81,11 +86,20 @@ Exit codes: 0 stopped by a signal, 1 failed, 2 no home there, 4 another node run
 func (c upCmd) Run(e *env) error {
 	log := c.logger(e)
 	node.LogNetwork(log)
-	n, err := e.openToRun(log)
+	n, err := e.openToRun(log, c.serving())
 	if err != nil {
 		return err
 	}
 	return errors.Join(n.Run(e), n.Close())
+}
+
+// serving returns where models are to be served, nil for where the
+// configuration says.
+func (c upCmd) serving() *node.ServeConfig {
+	if !c.Serve && c.HTTP == "" && c.GRPC == "" {
+		return nil
+	}
+	return &node.ServeConfig{HTTP: c.HTTP, GRPC: c.GRPC}
 }
 
 func (c upCmd) logger(e *env) *slog.Logger {

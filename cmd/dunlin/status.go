@@ -45,6 +45,9 @@ func (statusCmd) Run(e *env) error {
 		for _, a := range s.Addresses {
 			fmt.Fprintf(w, "        %s\n", a)
 		}
+		if s.Serving != nil {
+			fmt.Fprintf(w, "serving %s\n", describeServing(*s.Serving))
+		}
 		fmt.Fprintf(w, "network %s in, %s out; of that control %s in, %s out\n", size(uint64(s.Network.BytesIn)), size(uint64(s.Network.BytesOut)),
 			size(uint64(s.Network.ControlIn)), size(uint64(s.Network.ControlOut)))
 		fmt.Fprintf(w, "disk    %s used, %s free", size(s.Disk.UsedBytes), size(s.Disk.FreeBytes))
@@ -61,6 +64,17 @@ func describeRuntime(s api.Status) string {
 		return "none: " + s.Runtime.Reason
 	}
 	return strings.TrimSpace(fmt.Sprintf("%s %s (sha256 %.16s…)", s.Runtime.Name, s.Runtime.Version, s.Runtime.LibrarySHA256))
+}
+
+func describeServing(s api.Serving) string {
+	var parts []string
+	if s.HTTP != "" {
+		parts = append(parts, "REST on http://"+s.HTTP)
+	}
+	if s.GRPC != "" {
+		parts = append(parts, "gRPC on "+s.GRPC)
+	}
+	return strings.Join(parts, ", ")
 }
 
 type lsCmd struct{}

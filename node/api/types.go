@@ -26,13 +26,21 @@ type Status struct {
 	Members    int          `json:"members"` // of the site that are connected, this node included; 0 unless running
 	Gateway    bool         `json:"gateway"` // this node keeps contact with the outside for its site
 	Preset     string       `json:"preset"`
-	Peers      int          `json:"peers"` // connected
+	Peers      int          `json:"peers"`             // connected
+	Serving    *Serving     `json:"serving,omitempty"` // absent unless models are served
 	Network    Network      `json:"network"`
 	Disk       Disk         `json:"disk"`
 	Runtime    modelrt.Info `json:"runtime"`
 	Models     []Model      `json:"models"`
 	Publishers []Publisher  `json:"publishers"` // pinned
 	Errors     []string     `json:"errors,omitempty"`
+}
+
+// Serving is where models are served over the Open Inference Protocol, as
+// host:port, each empty where they are not.
+type Serving struct {
+	HTTP string `json:"http,omitempty"`
+	GRPC string `json:"grpc,omitempty"`
 }
 
 // Network counts stream bytes of all protocols since the node started, without
