@@ -74,7 +74,7 @@ func BenchmarkPlanes(b *testing.B) {
 			for at := 0; at < size; at += fastFrameBytes {
 				f := newFrameCoder(old, nil, mix.NewEncoder(nil), planes)
 				o := op{size: fastFrameBytes, from: int64(at), class: c.class}
-				if _, err := f.addPlanes(&o, next[at:at+fastFrameBytes]); err != nil {
+				if _, err := f.addPlanes(b.Context(), &o, next[at:at+fastFrameBytes]); err != nil {
 					b.Fatal(err)
 				}
 				steps, sides, coded = append(steps, o), append(sides, f.side), coded+len(f.side)
@@ -93,7 +93,7 @@ func BenchmarkPlanes(b *testing.B) {
 				for i := range steps {
 					f := newFrameCoder(old, nil, mix.NewDecoder(nil), planes)
 					f.side = sides[i]
-					if err := f.joinPlanes(&steps[i], out); err != nil {
+					if err := f.joinPlanes(b.Context(), &steps[i], out); err != nil {
 						b.Fatal(err)
 					}
 				}

@@ -3,6 +3,7 @@ package delta
 import (
 	"context"
 	"crypto/sha256"
+	"slices"
 
 	"github.com/dunlin-mesh/dunlin/codec"
 	"github.com/dunlin-mesh/dunlin/codec/mix"
@@ -50,7 +51,7 @@ func (e *encoder) frame(ctx context.Context, j *job) ([]byte, error) {
 			seen[sum] = steps
 			steps++
 			var err error
-			if kind, err = e.piece(f, p, data); err != nil {
+			if kind, err = e.piece(ctx, f, p, data); err != nil {
 				return nil, err
 			}
 		}
@@ -63,7 +64,7 @@ func (e *encoder) frame(ctx context.Context, j *job) ([]byte, error) {
 func (f *frameCoder) bytes() int { return f.c.Bytes() + len(f.side) }
 
 // piece codes a piece that is not a copy.
-func (e *encoder) piece(f *frameCoder, p *piece, data []byte) (opKind, error) {
+func (e *encoder) piece(ctx context.Context, f *frameCoder, p *piece, data []byte) (opKind, error) {
 	o := op{size: p.size, from: p.from, class: p.region.class, basis: p.basis}
 	if o.class == codec.Other {
 		if o.from > e.old.size { // where text goes on is only a hint
@@ -74,12 +75,12 @@ func (e *encoder) piece(f *frameCoder, p *piece, data []byte) (opKind, error) {
 			if err := f.plan.code(f.c, &o); err != nil {
 				return o.kind, err
 			}
-			return o.kind, f.codeText(&o, data)
+			return o.kind, f.codeText(ctx, &o, data)
 		}
-		return f.addBlock(&o, data)
+		return f.addBlock(ctx, &o, data)
 	}
 	if e.opt.Effort != codec.Strong {
-		return f.addPlanes(&o, data)
+		return f.addPlanes(ctx, &o, data)
 	}
 	o.kind = opArray
 	o.cols = p.region.cols
@@ -89,13 +90,13 @@ func (e *encoder) piece(f *frameCoder, p *piece, data []byte) (opKind, error) {
 			o.cols, o.start = 0, 0
 		}
 	}
-	if err := e.chooseBasis(f, &o, data); err != nil {
+	if err := e.chooseBasis(ctx, f, &o, data); err != nil {
 		return o.kind, err
 	}
 	if err := f.plan.code(f.c, &o); err != nil {
 		return o.kind, err
 	}
-	return o.kind, f.array(&o, data)
+	return o.kind, f.array(ctx, &o, data)
 }
 
 // noiseBytes is the least number of bytes of which it can be said that they are
@@ -133,21 +134,21 @@ type excerpt struct {
 
 // chooseBasis drops the basis of an array if it codes better without, and sets
 // the parameters and whether it is sparse.
-func (e *encoder) chooseBasis(f *frameCoder, o *op, data []byte) error {
+func (e *encoder) chooseBasis(ctx context.Context, f *frameCoder, o *op, data []byte) error {
 	s, err := f.excerpt(o, data)
 	if err != nil {
 		return err
 	}
 	if s.basis != nil {
-		if is, err := chooseSparse(f, o, s, data); is || err != nil {
+		if is, err := chooseSparse(ctx, f, o, s, data); is || err != nil {
 			return err
 		}
-		if trial(o, s) >= trial(o, excerpt{data: s.data}) {
+		if trial(ctx, o, s) >= trial(ctx, o, excerpt{data: s.data}) {
 			o.from, o.basis, s.basis = -1, transform{}, nil
 		}
 	}
 	if s.basis == nil {
-		e.choosePeriod(o, data)
+		e.choosePeriod(ctx, o, data)
 		s.data = data // the highest exponent must be that of all
 	}
 	period := o.params.Period
@@ -175,7 +176,7 @@ func (f *frameCoder) excerpt(o *op, data []byte) (s excerpt, err error) {
 
 // choosePeriod sets the period of an array without basis, if it has one that
 // helps.
-func (e *encoder) choosePeriod(o *op, data []byte) {
+func (e *encoder) choosePeriod(ctx context.Context, o *op, data []byte) {
 	period := weights.Period(o.class, o.cols, data)
 	if period == 0 {
 		return
@@ -184,20 +185,21 @@ func (e *encoder) choosePeriod(o *op, data []byte) {
 	run := excerpt{data: data[:min(len(data), sampleBytes/width*width+8*period*width)]}
 	with := *o
 	with.params.Period = period
-	if trial(&with, run) < trial(o, run) {
+	if trial(ctx, &with, run) < trial(ctx, o, run) {
 		o.params.Period = period
 	}
 }
 
 // trial returns the bytes that an excerpt takes.
-func trial(o *op, s excerpt) int {
+func trial(ctx context.Context, o *op, s excerpt) int {
 	params := weights.Measure(o.class, o.cols, s.basis, s.data)
 	params.Period = o.params.Period
-	return trialWith(o, params, s)
+	return trialWith(ctx, o, params, s)
 }
 
-// trialWith is trial with given parameters.
-func trialWith(o *op, params weights.Params, s excerpt) int {
+// trialWith is trial with given parameters. What it returns once ctx has ended
+// means nothing: the step that it is for finds out by itself.
+func trialWith(ctx context.Context, o *op, params weights.Params, s excerpt) int {
 	with := *o
 	with.params = params
 	if s.basis == nil {
@@ -206,6 +208,15 @@ func trialWith(o *op, params weights.Params, s excerpt) int {
 	m := newModel(&with)
 	c := mix.NewEncoder(make([]byte, 0, len(s.data)))
 	m.Begin(params, 0)
-	m.Code(c, s.basis, s.rest, s.data)
+	if s.basis != nil {
+		m.Code(c, s.basis, s.rest, s.data)
+		return c.Bytes()
+	}
+	for run := range slices.Chunk(s.data, arrayBytes) { // of many rows, to see a period
+		if ctx.Err() != nil {
+			break
+		}
+		m.Code(c, nil, nil, run)
+	}
 	return c.Bytes()
 }

@@ -20,7 +20,8 @@ import (
 
 // Decode reads a delta made against old from r and writes the new file to w, in
 // order. It stops after the delta's last record. The error wraps [ErrDelta],
-// [ErrVersion], [ErrBasis] or [ErrResult], or is one of reading or writing.
+// [ErrVersion], [ErrBasis] or [ErrResult], or is one of reading or writing, or
+// ctx's, at whose end Decode stops within a few hundred thousand bytes of work.
 // Bytes that were written stand only if Decode returns nil.
 func Decode(ctx context.Context, old Version, r io.Reader, w io.Writer, opt Options) error {
 	in := bufio.NewReaderSize(r, 64<<10)
@@ -147,7 +148,7 @@ func (d *decoder) run(ctx context.Context, in *bufio.Reader) error {
 	for range workers {
 		g.Go(func() error {
 			for j := range todo {
-				segments, err := decodeFrame(d.old, j.tables, j.payload, d.size, &d.planes)
+				segments, err := decodeFrame(ctx, d.old, j.tables, j.payload, d.size, &d.planes)
 				if err != nil {
 					return err
 				}

@@ -37,8 +37,8 @@ func (o *Options) workers() int {
 
 // Encode writes the delta that makes next from old to w, and says what it is
 // made of. The same two versions and the same options give the same bytes each
-// time. It fails if either file cannot be read, w not be written or ctx ends;
-// what w got by then is worthless.
+// time. It fails if either file cannot be read, w not be written or ctx ends,
+// within a few hundred thousand bytes of work; what w got by then is worthless.
 func Encode(ctx context.Context, old, next Version, w io.Writer, opt Options) (report Report, err error) {
 	report = Report{OldBytes: old.Size, NewBytes: next.Size}
 	adapter, err := openAdapter(ctx, opt.Adapter)

@@ -1,6 +1,7 @@
 package delta
 
 import (
+	"context"
 	"encoding/binary"
 	"fmt"
 
@@ -99,7 +100,7 @@ func (f *frameCoder) model(o *op) *weights.Model {
 }
 
 // array codes the numbers of data, of a whole step, by context mixing.
-func (f *frameCoder) array(o *op, data []byte) error {
+func (f *frameCoder) array(ctx context.Context, o *op, data []byte) error {
 	m := f.model(o)
 	m.Begin(o.params, o.start)
 	basis, err := f.basisOf(o)
@@ -111,6 +112,9 @@ func (f *frameCoder) array(o *op, data []byte) error {
 		piece = sparseBytes
 	}
 	for at := 0; at < len(data); at += piece {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		p := data[at:min(at+piece, len(data))]
 		var from []byte
 		var rest []int8
@@ -166,7 +170,7 @@ type segment struct {
 }
 
 // decodeFrame turns a payload into what it stands for, at most limit bytes.
-func decodeFrame(old *view, tables []*table, payload []byte, limit int64, planes *codec.Coder) ([]segment, error) {
+func decodeFrame(ctx context.Context, old *view, tables []*table, payload []byte, limit int64, planes *codec.Coder) ([]segment, error) {
 	length, n := binary.Uvarint(payload)
 	if n <= 0 || length > uint64(len(payload)-n) {
 		return nil, fmt.Errorf("%w: frame of %d bytes", ErrDelta, len(payload))
@@ -213,7 +217,7 @@ func decodeFrame(old *view, tables []*table, payload []byte, limit int64, planes
 		if coded += o.size; coded > frameBytes {
 			return nil, fmt.Errorf("%w: frame of more than %d bytes", ErrDelta, frameBytes)
 		}
-		data, err := f.decode(&o)
+		data, err := f.decode(ctx, &o)
 		if err != nil {
 			return nil, err
 		}
@@ -224,17 +228,17 @@ func decodeFrame(old *view, tables []*table, payload []byte, limit int64, planes
 }
 
 // decode returns the bytes of a step that codes some.
-func (f *frameCoder) decode(o *op) ([]byte, error) {
+func (f *frameCoder) decode(ctx context.Context, o *op) ([]byte, error) {
 	data := make([]byte, o.size)
 	switch o.kind {
 	case opArray, opSparse:
-		return data, f.array(o, data)
+		return data, f.array(ctx, o, data)
 	case opPlanes:
-		return data, f.joinPlanes(o, data)
+		return data, f.joinPlanes(ctx, o, data)
 	case opText:
-		return data, f.codeText(o, data)
+		return data, f.codeText(ctx, o, data)
 	}
-	return data, f.joinBlock(o, data)
+	return data, f.joinBlock(ctx, o, data)
 }
 
 // take returns the next n bytes beside the mixed ones.

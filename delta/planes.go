@@ -1,6 +1,7 @@
 package delta
 
 import (
+	"context"
 	"encoding/binary"
 	"fmt"
 
@@ -26,7 +27,7 @@ func isFloat(c codec.Class) bool {
 
 // addPlanes codes data, a step of numbers, as byte planes of the differences
 // from the basis, or of the numbers themselves.
-func (f *frameCoder) addPlanes(o *op, data []byte) (opKind, error) {
+func (f *frameCoder) addPlanes(ctx context.Context, o *op, data []byte) (opKind, error) {
 	o.kind = opPlanes
 	basis, err := f.basisOf(o)
 	if err != nil {
@@ -34,6 +35,9 @@ func (f *frameCoder) addPlanes(o *op, data []byte) (opKind, error) {
 	}
 	var side []byte
 	for at := 0; at < len(data); at += planeBytes {
+		if err := ctx.Err(); err != nil {
+			return o.kind, err
+		}
 		p := data[at:min(at+planeBytes, len(data))]
 		if o.from >= 0 {
 			f.basis, f.diff = grow(f.basis, len(p)), grow(f.diff, len(p))
@@ -58,7 +62,7 @@ func (f *frameCoder) addPlanes(o *op, data []byte) (opKind, error) {
 }
 
 // joinPlanes fills data with a step of numbers.
-func (f *frameCoder) joinPlanes(o *op, data []byte) error {
+func (f *frameCoder) joinPlanes(ctx context.Context, o *op, data []byte) error {
 	basis, err := f.basisOf(o)
 	if err != nil {
 		return err
@@ -68,6 +72,9 @@ func (f *frameCoder) joinPlanes(o *op, data []byte) error {
 		return err
 	}
 	for at := 0; at < len(data); at += planeBytes {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		p := data[at:min(at+planeBytes, len(data))]
 		if in, err = f.decodeBlock(p, in, o.segments(len(p))); err != nil {
 			return err
@@ -84,10 +91,13 @@ func (f *frameCoder) joinPlanes(o *op, data []byte) error {
 }
 
 // addBlock codes data, a step of bytes, by package codec.
-func (f *frameCoder) addBlock(o *op, data []byte) (opKind, error) {
+func (f *frameCoder) addBlock(ctx context.Context, o *op, data []byte) (opKind, error) {
 	o.kind = opBlock
 	var side []byte
 	for at := 0; at < len(data); at += planeBytes {
+		if err := ctx.Err(); err != nil {
+			return o.kind, err
+		}
 		frame, err := f.planes.Encode(f.spare, data[at:min(at+planeBytes, len(data))], nil, codec.Strong)
 		if err != nil {
 			return o.kind, err
@@ -103,12 +113,15 @@ func (f *frameCoder) addBlock(o *op, data []byte) (opKind, error) {
 }
 
 // joinBlock fills data with a step of bytes.
-func (f *frameCoder) joinBlock(o *op, data []byte) error {
+func (f *frameCoder) joinBlock(ctx context.Context, o *op, data []byte) error {
 	in, err := f.take(o.side)
 	if err != nil {
 		return err
 	}
 	for at := 0; at < len(data); at += planeBytes {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		if in, err = f.decodeBlock(data[at:min(at+planeBytes, len(data))], in, nil); err != nil {
 			return err
 		}

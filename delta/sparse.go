@@ -1,6 +1,10 @@
 package delta
 
-import "github.com/dunlin-mesh/dunlin/codec/weights"
+import (
+	"context"
+
+	"github.com/dunlin-mesh/dunlin/codec/weights"
+)
 
 const (
 	// sparseShare is the share of elements, in percent, above which no array is
@@ -20,7 +24,7 @@ const (
 // basis, and where they do cannot be foretold well enough to be told in fewer
 // bytes: as it can where a row changed, or a quantised weight was about to be
 // rounded otherwise. It looks at an excerpt and, if that is for it, at all of data.
-func chooseSparse(f *frameCoder, o *op, s excerpt, data []byte) (bool, error) {
+func chooseSparse(ctx context.Context, f *frameCoder, o *op, s excerpt, data []byte) (bool, error) {
 	width := o.class.Width()
 	params, share := weights.MeasureSparse(o.class, o.cols, s.basis, s.data)
 	if len(data) < sparseLeast*width || share*100 > sparseShare {
@@ -28,11 +32,11 @@ func chooseSparse(f *frameCoder, o *op, s excerpt, data []byte) (bool, error) {
 	}
 	// Time matters more than the last bytes: half a per cent more is as good.
 	few := s.head(sparseSample, width)
-	if trialWith(o, params, few)*1000 > trial(o, few)*1005 {
+	if trialWith(ctx, o, params, few)*1000 > trial(ctx, o, few)*1005 {
 		return false, nil
 	}
 	few = s.head(aloneSample, width)
-	if trialWith(o, params, few) >= trial(o, excerpt{data: few.data}) {
+	if trialWith(ctx, o, params, few) >= trial(ctx, o, excerpt{data: few.data}) {
 		return false, nil
 	}
 	changed, err := f.changed(o, data)

@@ -40,7 +40,7 @@ func codeStep(t testing.TB, class codec.Class, old, next []byte) ([]byte, opKind
 	e := &encoder{opt: Options{Effort: codec.Strong}, old: openView(t, old)}
 	f := newFrameCoder(e.old, nil, mix.NewEncoder(nil), &e.planes)
 	p := piece{size: int64(len(next)), region: &region{class: class}}
-	kind, err := e.piece(f, &p, next)
+	kind, err := e.piece(t.Context(), f, &p, next)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,7 +66,7 @@ func TestSparse(t *testing.T) {
 		if kind != opSparse {
 			t.Errorf("class %d: a step of kind %d", class, kind)
 		}
-		segments, err := decodeFrame(openView(t, old), nil, payload, int64(len(next)), new(codec.Coder))
+		segments, err := decodeFrame(t.Context(), openView(t, old), nil, payload, int64(len(next)), new(codec.Coder))
 		if err != nil || len(segments) != 1 || !bytes.Equal(segments[0].data, next) {
 			t.Errorf("class %d does not come back: %v", class, err)
 		}
@@ -122,7 +122,7 @@ func FuzzSparse(f *testing.F) {
 	payload, _ = codeStep(f, codec.F32, old32, next32)
 	f.Add(payload)
 	f.Fuzz(func(t *testing.T, payload []byte) {
-		segments, err := decodeFrame(openView(t, old32), nil, payload, int64(len(next32)), new(codec.Coder))
+		segments, err := decodeFrame(t.Context(), openView(t, old32), nil, payload, int64(len(next32)), new(codec.Coder))
 		if err != nil && !errors.Is(err, ErrDelta) {
 			t.Fatal(err)
 		}

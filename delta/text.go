@@ -1,6 +1,7 @@
 package delta
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -9,7 +10,7 @@ import (
 )
 
 // codeText codes bytes of no known type by context mixing.
-func (f *frameCoder) codeText(o *op, data []byte) error {
+func (f *frameCoder) codeText(ctx context.Context, o *op, data []byte) error {
 	if f.text == nil {
 		old, err := text.NewOld(f.old, f.old.size, text.DefaultBudget)
 		if err != nil {
@@ -17,10 +18,12 @@ func (f *frameCoder) codeText(o *op, data []byte) error {
 		}
 		f.text = text.NewModel(old, frameBytes)
 	}
-	err := f.text.Code(f.c, o.from, data)
+	err := f.text.Code(ctx, f.c, o.from, data)
 	switch {
 	case errors.Is(err, mix.ErrEnd) || err == nil && f.c.Err() != nil:
 		return fmt.Errorf("%w: %w", ErrDelta, mix.ErrEnd)
+	case ctx.Err() != nil:
+		return ctx.Err()
 	case err != nil:
 		return oldError(err)
 	}

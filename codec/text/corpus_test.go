@@ -94,7 +94,7 @@ func encode(tb testing.TB, old []byte, runs []run) []byte {
 	enc := mix.NewEncoder(nil)
 	m := newModel(tb, old, total(runs))
 	for _, r := range runs {
-		if err := m.Code(enc, r.hint, bytes.Clone(r.data)); err != nil {
+		if err := m.Code(tb.Context(), enc, r.hint, bytes.Clone(r.data)); err != nil {
 			tb.Fatal(err)
 		}
 	}
@@ -108,7 +108,7 @@ func roundTrip(tb testing.TB, old []byte, runs []run) []byte {
 	m := newModel(tb, old, total(runs))
 	for i, r := range runs {
 		got := make([]byte, len(r.data))
-		if err := m.Code(dec, r.hint, got); err != nil {
+		if err := m.Code(tb.Context(), dec, r.hint, got); err != nil {
 			tb.Fatal(err)
 		}
 		if !bytes.Equal(got, r.data) {

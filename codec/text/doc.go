@@ -7,7 +7,7 @@
 //	old, err := text.NewOld(file, size, text.DefaultBudget)
 //	model := text.NewModel(old, total)
 //	for _, run := range runs {
-//		err = model.Code(coder, run.hint, run.bytes)
+//		err = model.Code(ctx, coder, run.hint, run.bytes)
 //	}
 //
 // The same calls encode and decode: with an encoder the bytes are coded, with a

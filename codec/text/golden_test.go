@@ -59,7 +59,7 @@ func FuzzDecode(f *testing.F) {
 		}
 		m := text.NewModel(o, hint)
 		for range 2 {
-			if m.Code(dec, hint, make([]byte, n)) != nil {
+			if m.Code(t.Context(), dec, hint, make([]byte, n)) != nil {
 				return
 			}
 			hint = hint*7 + 1

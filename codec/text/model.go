@@ -1,6 +1,7 @@
 package text
 
 import (
+	"context"
 	"math/bits"
 
 	"github.com/dunlin-mesh/dunlin/codec/mix"
@@ -11,6 +12,8 @@ const (
 	maxModelBits = 15
 
 	maxTotal = 1 << 40
+
+	patience = 4 << 10 // bytes that are coded between two looks at the context
 )
 
 // Model codes runs of bytes, one after the other, and keeps what it learned. It
@@ -69,10 +72,10 @@ func NewModel(old *Old, total int64) *Model {
 // offset in old where the run probably continues, -1 if that is not known; any
 // value is allowed and wrong ones only cost bytes.
 //
-// It returns [mix.ErrEnd] if a decoder's input is too short, and the error of
-// reading old if there was one; b is then worth nothing and neither is the
-// model.
-func (m *Model) Code(c *mix.Coder, hint int64, b []byte) error {
+// It returns [mix.ErrEnd] if a decoder's input is too short, the error of
+// reading old if there was one, and ctx's within a few thousand bytes of its
+// end; b is then worth nothing and neither is the model.
+func (m *Model) Code(ctx context.Context, c *mix.Coder, hint int64, b []byte) error {
 	if m.old != nil {
 		m.old.Hint(hint)
 		m.follow.start(m.old, hint)
@@ -80,6 +83,11 @@ func (m *Model) Code(c *mix.Coder, hint int64, b []byte) error {
 		m.prime(hint, len(b))
 	}
 	for i := range b {
+		if i%patience == 0 {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+		}
 		if m.doubt.raw > 0 {
 			b[i] = m.rawByte(c, b[i])
 			continue

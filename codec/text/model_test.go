@@ -74,7 +74,7 @@ func noise(n int) []byte {
 func TestEndsEarly(t *testing.T) {
 	b := noise(1000)
 	coded := encode(t, nil, []run{{b, -1}})
-	err := text.NewModel(nil, 1000).Code(mix.NewDecoder(coded[:900]), -1, b)
+	err := text.NewModel(nil, 1000).Code(t.Context(), mix.NewDecoder(coded[:900]), -1, b)
 	if !errors.Is(err, mix.ErrEnd) {
 		t.Errorf("got %v", err)
 	}

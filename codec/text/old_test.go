@@ -58,7 +58,7 @@ func codeAgainst(t *testing.T, r io.ReaderAt, size int64, runs []run) ([]byte, e
 	}
 	enc, m := mix.NewEncoder(nil), text.NewModel(old, total(runs))
 	for _, r := range runs {
-		if err := m.Code(enc, r.hint, bytes.Clone(r.data)); err != nil {
+		if err := m.Code(t.Context(), enc, r.hint, bytes.Clone(r.data)); err != nil {
 			return nil, err
 		}
 	}
@@ -147,7 +147,7 @@ func TestReadErrors(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				err = text.NewModel(old, 1000).Code(coder, 99_500, bytes.Clone(data[99_500:100_500]))
+				err = text.NewModel(old, 1000).Code(t.Context(), coder, 99_500, bytes.Clone(data[99_500:100_500]))
 				if !errors.Is(err, c.want) || !errors.Is(old.Err(), c.want) || !strings.Contains(err.Error(), "old file") {
 					t.Errorf("got %v, kept %v", err, old.Err())
 				}
@@ -185,11 +185,11 @@ func TestSizesAndBudgets(t *testing.T) {
 				m, b := text.NewModel(o, int64(len(change))), make([]byte, len(change))
 				if !decode {
 					c := mix.NewEncoder(nil)
-					if err := m.Code(c, int64(size/2), append(b[:0], change...)); err != nil {
+					if err := m.Code(t.Context(), c, int64(size/2), append(b[:0], change...)); err != nil {
 						t.Fatal(err)
 					}
 					coded = c.Finish()
-				} else if err := m.Code(mix.NewDecoder(coded), int64(size/2), b); err != nil || !bytes.Equal(b, change) {
+				} else if err := m.Code(t.Context(), mix.NewDecoder(coded), int64(size/2), b); err != nil || !bytes.Equal(b, change) {
 					t.Fatalf("old of %d bytes: changed, %v", size, err)
 				}
 			}
