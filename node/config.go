@@ -105,6 +105,8 @@ type Config struct {
 	OnnxRuntime string `json:"onnx_runtime,omitempty"`
 	// NoRuntime makes a node that carries and serves chunks, and runs nothing.
 	NoRuntime bool `json:"no_runtime,omitempty"`
+	// Requests bounds requests to models.
+	Requests RequestsConfig `json:"requests,omitzero"`
 }
 
 // DefaultConfig returns the configuration of a node for which nothing else was
@@ -177,7 +179,7 @@ func (c Config) Validate() error {
 	if c.GraceDays < 0 || c.GraceDays > 36500 {
 		return fmt.Errorf("grace_days %d is not within 0 and 36500", c.GraceDays)
 	}
-	if err := errors.Join(links.Validate(c.Links), validatePriorities(c.Priority)); err != nil {
+	if err := errors.Join(links.Validate(c.Links), validatePriorities(c.Priority), c.Requests.Validate()); err != nil {
 		return err
 	}
 	if c.Serve != nil {

@@ -157,8 +157,12 @@ func Open(o Options) (_ *Node, err error) {
 	if n.engine == nil {
 		n.engine, o.Prober = modelrt.NoEngine(errors.New("this node was started without an engine")), noProber{}
 	}
+	bounded, err := n.bounded()
+	if err != nil {
+		return nil, err
+	}
 	n.activator, err = modelrt.New(modelrt.Config{
-		StateDir: filepath.Join(o.Dir, runtimeName), Engine: n.engine, Prober: o.Prober, Logger: o.Logger,
+		StateDir: filepath.Join(o.Dir, runtimeName), Engine: bounded, Prober: o.Prober, Logger: o.Logger,
 	})
 	if err != nil {
 		return nil, err

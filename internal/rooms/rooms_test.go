@@ -56,6 +56,7 @@ var mayImport = map[string][]string{
 	"runtime/golden":          {"runtime", "internal/onnxpb", "internal/durable"},
 	"node/api":                {"manifest", "runtime"},
 	"node":                    {"node/api", "links", "bundle", "fleet", "gossip", "trust", "transfer", "site", "store", "chunker", "codec", "delta", "manifest", "runtime", "runtime/serve", "internal/durable", "internal/nearby"},
+	"node":                    {"node/api", "links", "bundle", "fleet", "gossip", "trust", "transfer", "site", "store", "chunker", "codec", "delta", "manifest", "runtime", "runtime/batch", "internal/durable", "internal/nearby"},
 	"cmd/dunlin":              {"node", "node/api", "bundle", "delta", "codec", "chunker", "manifest", "runtime", "runtime/onnx", "runtime/profile", "store", "internal/durable"},
 	"testnet":                 {"node/api"},
 	"testnet/lab":             {},
