@@ -103,6 +103,8 @@ type Config struct {
 	// OnnxRuntime is the path of the ONNX Runtime library; empty for the one
 	// that setup put in place, or $DUNLIN_ONNXRUNTIME.
 	OnnxRuntime string `json:"onnx_runtime,omitempty"`
+	// Engine says how models are run.
+	Engine EngineConfig `json:"engine,omitzero"`
 	// NoRuntime makes a node that carries and serves chunks, and runs nothing.
 	NoRuntime bool `json:"no_runtime,omitempty"`
 	// Requests bounds requests to models.
@@ -180,6 +182,7 @@ func (c Config) Validate() error {
 		return fmt.Errorf("grace_days %d is not within 0 and 36500", c.GraceDays)
 	}
 	if err := errors.Join(links.Validate(c.Links), validatePriorities(c.Priority), c.Requests.Validate()); err != nil {
+	if err := errors.Join(links.Validate(c.Links), validatePriorities(c.Priority), c.Engine.validate()); err != nil {
 		return err
 	}
 	if c.Serve != nil {

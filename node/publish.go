@@ -1,11 +1,11 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
-	"path/filepath"
 	"slices"
 	"time"
 
@@ -33,14 +33,12 @@ const defaultVariant = "default"
 // finishes it (finishPublishing).
 func (n *Node) publish(ctx context.Context, req api.PublishRequest, out *api.Writer) (api.PublishResult, error) {
 	start := time.Now()
-	if req.Variant == "" {
-		req.Variant = defaultVariant
+	wanted, err := variantsOf(req)
+	if err != nil {
+		return api.PublishResult{}, err
 	}
 	if err := errors.Join(req.Model.Validate(), manifest.ValidateVersion(req.Version)); err != nil {
 		return api.PublishResult{}, err
-	}
-	if !filepath.IsAbs(req.Path) {
-		return api.PublishResult{}, api.Errorf(api.CodeUsage, "path %q is not absolute", req.Path)
 	}
 	n.publishing.Lock()
 	defer n.publishing.Unlock()
@@ -66,20 +64,25 @@ func (n *Node) publish(ctx context.Context, req api.PublishRequest, out *api.Wri
 			}
 		}
 	}()
-	main, err := n.stage(ctx, req.Path, req.InPlace, chunker.Options{DType: req.DType}, out)
-	if err != nil {
-		return api.PublishResult{}, err
+	m := &manifest.Manifest{Schema: manifest.Schema, Model: req.Model, Licence: req.Licence}
+	var names []string // of the parts, in the store
+	for _, v := range wanted {
+		p, err := n.stage(ctx, v.Path, req.InPlace, chunker.Options{DType: req.DType}, out)
+		if err != nil {
+			return api.PublishResult{}, fmt.Errorf("variant %s: %w", v.Name, err)
+		}
+		parts, names = append(parts, p), append(names, v.Name)
+		m.Variants = append(m.Variants, manifest.Variant{
+			Name: v.Name, Format: p.format(), Precision: cmp.Or(v.Precision, p.precision()), Quantization: v.Quantization,
+			Requires: v.Requires, Files: p.files,
+		})
 	}
-	parts = append(parts, main)
-	m := &manifest.Manifest{Schema: manifest.Schema, Model: req.Model, Licence: req.Licence, Variants: []manifest.Variant{{
-		Name: req.Variant, Format: main.format(), Precision: main.precision(), Files: main.files,
-	}}}
 	if req.Golden != "" {
 		golden, err := n.stage(ctx, req.Golden, false, chunker.Options{}, out)
 		if err != nil {
 			return api.PublishResult{}, fmt.Errorf("golden set: %w", err)
 		}
-		parts = append(parts, golden)
+		parts, names = append(parts, golden), append(names, store.Golden)
 		m.Golden = golden.files
 	}
 	block, err := manifest.Encode(m)
@@ -95,12 +98,8 @@ func (n *Node) publish(ctx context.Context, req api.PublishRequest, out *api.Wri
 	}
 	release := store.Release{Model: signed.Model, Version: signed.Version, Sequence: signed.Sequence, Manifest: signed.Manifest}
 	for i, p := range parts {
-		variant := req.Variant
-		if i > 0 {
-			variant = store.Golden
-		}
 		blocks := append(slices.Clone(p.blocks), block)
-		if err := n.store.Adopt(ctx, p.staged, release, variant, blocks); err != nil {
+		if err := n.store.Adopt(ctx, p.staged, release, names[i], blocks); err != nil {
 			return api.PublishResult{}, err
 		}
 	}
@@ -113,11 +112,16 @@ func (n *Node) publish(ctx context.Context, req api.PublishRequest, out *api.Wri
 	if err := n.unpinOldPublished(req.Model); err != nil {
 		return api.PublishResult{}, err
 	}
-	return api.PublishResult{
-		Model: req.Model, Version: req.Version, Sequence: signed.Sequence, Manifest: block.CID,
-		Files: len(main.files), Bytes: m.Variants[0].Size(), Chunks: main.chunks, Tensors: main.tensors,
-		Seconds: time.Since(start).Seconds(),
-	}, nil
+	result := api.PublishResult{Model: req.Model, Version: req.Version, Sequence: signed.Sequence, Manifest: block.CID}
+	for i, v := range m.Variants {
+		result.Files += len(v.Files)
+		result.Bytes += v.Size()
+		result.Chunks += parts[i].chunks
+		result.Tensors += parts[i].tensors
+		result.Variants = append(result.Variants, v.Name)
+	}
+	result.Seconds = time.Since(start).Seconds()
+	return result, nil
 }
 
 // announce makes the registry believe what the signer signed and, if the node

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/dunlin-mesh/dunlin/internal/durable"
 	"github.com/dunlin-mesh/dunlin/manifest"
@@ -80,15 +81,15 @@ func (c publisherExportCmd) Run(e *env) error {
 }
 
 type publishCmd struct {
-	Path    string `arg:"" help:"Model file, or folder of files." type:"path"`
-	Model   string `required:"" help:"Name of the model, publisher/name." placeholder:"P/N"`
-	Version string `required:"" help:"Version for people; one version has one content for ever." placeholder:"V"`
-	Variant string `help:"Name of this build of the model." default:"default"`
-	Golden  string `help:"Folder of the golden set to ship with it." placeholder:"DIR" type:"existingdir"`
-	InPlace bool   `help:"Serve the file from where it is instead of from a copy. It must not be changed then."`
-	DType   string `name:"dtype" help:"Element type of a headerless array, such as i16 or f32." placeholder:"TYPE"`
-	Licence string `help:"SPDX expression of the model's licence."`
-	MinSafe uint64 `help:"Revoke releases with a lower sequence." placeholder:"SEQUENCE"`
+	Path    string   `arg:"" optional:"" help:"Model file, or folder of files." type:"path"`
+	Model   string   `required:"" help:"Name of the model, publisher/name." placeholder:"P/N"`
+	Version string   `required:"" help:"Version for people; one version has one content for ever." placeholder:"V"`
+	Variant []string `help:"A build of the model as NAME=PATH[,KEY=VALUE]..., again for several; or only the name of the one in PATH." sep:"none" placeholder:"NAME=PATH,..."`
+	Golden  string   `help:"Folder of the golden set to ship with it." placeholder:"DIR" type:"existingdir"`
+	InPlace bool     `help:"Serve the file from where it is instead of from a copy. It must not be changed then."`
+	DType   string   `name:"dtype" help:"Element type of a headerless array, such as i16 or f32." placeholder:"TYPE"`
+	Licence string   `help:"SPDX expression of the model's licence."`
+	MinSafe uint64   `help:"Revoke releases with a lower sequence." placeholder:"SEQUENCE"`
 }
 
 // Help is the second part of `dunlin publish --help`.
@@ -97,10 +98,26 @@ func (publishCmd) Help() string {
 and from each other. Nothing is uploaded. Known formats are ONNX, safetensors, GGUF, TFLite, NumPy and zip archives;
 anything else is cut by content.
 
+A release may hold several builds for different hardware. Each is a --variant with its file or folder and what it
+requires; values of one key are joined by plus signs:
+
+  ep=CUDA+TensorRT       execution providers, of which one must work on the node
+  isa=avx2+avx512vnni    instruction sets, all of them
+  os=linux  arch=arm64   systems and architectures, one of which it must be
+  min-memory=2GiB        what loading takes at its peak; twice the files and 32 MiB if it is not said
+  precision=i8           the dominant element type; found by itself if it is not said
+  quantization=dynamic   how it was made, for people
+
+A node fetches only the one that suits it best; 'dunlin why MODEL' shows how it chose. What would be alike for a node is
+taken in the order given here.
+
 Examples:
   dunlin publish ./vad.onnx --model acme/vad --version 6.2.0
   dunlin publish ./llama/ --model acme/llama --version 2026-11 --in-place
   dunlin publish ./eval.nn --model acme/eval --version 4 --dtype i16
+  dunlin publish --model acme/ocr --version 2.0 --variant fp32=ocr.onnx --variant int8=ocr-int8.onnx,isa=avx2
+  dunlin publish --model acme/ocr --version 2.1 --variant gpu=ocr-fp16.onnx,ep=CUDA+TensorRT,min-memory=3GiB \
+      --variant intel=ocr.onnx,ep=OpenVINO,arch=amd64 --variant any=ocr.onnx
   dunlin publish ./old.onnx --model acme/vad --version 6.1.0     # going back: old bytes, new sequence
 
 Exit codes: 0 done, 1 failed (a malformed file, a version that is taken), 2 wrong usage, 5 no room on disk.`
@@ -108,11 +125,24 @@ Exit codes: 0 done, 1 failed (a malformed file, a version that is taken), 2 wron
 
 // Run publishes.
 func (c publishCmd) Run(e *env) error {
-	if _, err := os.Stat(c.Path); err != nil {
-		return api.Errorf(api.CodeUsage, "nothing to publish: %v", err)
+	name, variants, err := c.variants()
+	if err != nil {
+		return err
+	}
+	paths := []string{c.Path}
+	if len(variants) > 0 {
+		paths = nil
+		for _, v := range variants {
+			paths = append(paths, v.Path)
+		}
+	}
+	for _, path := range paths {
+		if _, err := os.Stat(path); err != nil {
+			return api.Errorf(api.CodeUsage, "nothing to publish: %v", err)
+		}
 	}
 	req := api.PublishRequest{
-		Path: c.Path, Model: manifest.Model(c.Model), Version: c.Version, Variant: c.Variant, InPlace: c.InPlace,
+		Path: c.Path, Model: manifest.Model(c.Model), Version: c.Version, Variant: name, Variants: variants, InPlace: c.InPlace,
 		DType: manifest.DType(c.DType), Licence: c.Licence, MinSafeSequence: c.MinSafe, Golden: c.Golden,
 	}
 	var r api.PublishResult
@@ -122,6 +152,9 @@ func (c publishCmd) Run(e *env) error {
 	return e.print(r, func(w io.Writer) {
 		fmt.Fprintf(w, "published %s@%s, sequence %d\n", r.Model, r.Version, r.Sequence)
 		fmt.Fprintf(w, "manifest %s\n", r.Manifest)
+		if len(r.Variants) > 1 {
+			fmt.Fprintf(w, "variants %s\n", strings.Join(r.Variants, ", "))
+		}
 		fmt.Fprintf(w, "%s in %d files, %d tensors, %d chunks, %.1f s\n", size(r.Bytes), r.Files, r.Tensors, r.Chunks, r.Seconds)
 	})
 }

@@ -183,15 +183,30 @@ type TrustRequest struct {
 
 // PublishRequest makes a release of a file or folder on the node's machine.
 type PublishRequest struct {
-	Path            string         `json:"path"` // absolute
-	Model           manifest.Model `json:"model"`
-	Version         string         `json:"version"`
-	Variant         string         `json:"variant"`
-	InPlace         bool           `json:"in_place,omitempty"`
-	DType           manifest.DType `json:"dtype,omitempty"`  // of a headerless array
-	Golden          string         `json:"golden,omitempty"` // folder of the golden set, absolute
-	Licence         string         `json:"licence,omitempty"`
-	MinSafeSequence uint64         `json:"min_safe_sequence,omitempty"`
+	// Path and Variant are the one variant of a release that has one; Path is
+	// absolute. Empty where Variants are given.
+	Path    string         `json:"path,omitempty"`
+	Model   manifest.Model `json:"model"`
+	Version string         `json:"version"`
+	Variant string         `json:"variant,omitempty"`
+	// Variants are the builds of a release that has several, in the publisher's
+	// order, which decides between those that are alike.
+	Variants        []PublishVariant `json:"variants,omitempty"`
+	InPlace         bool             `json:"in_place,omitempty"`
+	DType           manifest.DType   `json:"dtype,omitempty"`  // of a headerless array
+	Golden          string           `json:"golden,omitempty"` // folder of the golden set, absolute
+	Licence         string           `json:"licence,omitempty"`
+	MinSafeSequence uint64           `json:"min_safe_sequence,omitempty"`
+}
+
+// PublishVariant is one build of a release.
+type PublishVariant struct {
+	Name string `json:"name"`
+	Path string `json:"path"` // absolute
+	// Precision is the dominant element type; empty for what the files show.
+	Precision    string             `json:"precision,omitempty"`
+	Quantization string             `json:"quantization,omitempty"`
+	Requires     *manifest.Requires `json:"requires,omitempty"`
 }
 
 // PublishResult tells what was published.
@@ -204,6 +219,7 @@ type PublishResult struct {
 	Bytes    uint64         `json:"bytes"`
 	Chunks   int            `json:"chunks"`
 	Tensors  int            `json:"tensors"`
+	Variants []string       `json:"variants"`
 	Seconds  float64        `json:"seconds"`
 }
 
