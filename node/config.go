@@ -181,8 +181,7 @@ func (c Config) Validate() error {
 	if c.GraceDays < 0 || c.GraceDays > 36500 {
 		return fmt.Errorf("grace_days %d is not within 0 and 36500", c.GraceDays)
 	}
-	if err := errors.Join(links.Validate(c.Links), validatePriorities(c.Priority), c.Requests.Validate()); err != nil {
-	if err := errors.Join(links.Validate(c.Links), validatePriorities(c.Priority), c.Engine.validate()); err != nil {
+	if err := errors.Join(links.Validate(c.Links), validatePriorities(c.Priority), c.Requests.Validate(), c.Engine.validate()); err != nil {
 		return err
 	}
 	if c.Serve != nil {
