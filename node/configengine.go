@@ -39,6 +39,37 @@ func (c EngineConfig) validate() error {
 		if _, err := modelrt.ParseProvider(text); err != nil {
 			return fmt.Errorf("engine.providers: %w", err)
 		}
+	"errors"
+	"fmt"
+
+	childlimit "github.com/dunlin-mesh/dunlin/runtime/limit"
+)
+
+// EngineConfig says how models are run.
+type EngineConfig struct {
+	// Worker runs every loaded model in a process of its own, which may crash
+	// without harm to the node. It costs some tens of microseconds per request
+	// and a process per model. Default false: models run in the node's process.
+	Worker bool `json:"worker,omitempty"`
+	// MemoryBytes bounds the memory of each worker, model and all; a worker that
+	// takes more is killed and started again. At least 16 MiB, 0 for no bound;
+	// only with Worker, and only on Linux.
+	MemoryBytes int64 `json:"memory_bytes,omitempty"`
+	// Nice lowers the priority of workers, 0 to 19; only with Worker.
+	Nice int `json:"nice,omitempty"`
+}
+
+// Limits returns what bounds each worker.
+func (c EngineConfig) Limits() childlimit.Limits {
+	return childlimit.Limits{MemoryBytes: c.MemoryBytes, Nice: c.Nice}
+}
+
+func (c EngineConfig) validate() error {
+	if !c.Worker && c.Limits() != (childlimit.Limits{}) {
+		return errors.New("engine: memory_bytes and nice bound worker processes: set worker, too")
+	}
+	if err := c.Limits().Validate(); err != nil {
+		return fmt.Errorf("engine: %w", err)
 	}
 	return nil
 }

@@ -125,7 +125,7 @@ func (n *Node) describeModel(m manifest.Model, held []store.ReleaseState) api.Mo
 		if status.Previous != nil && !n.wayBackRevoked(status.Previous) {
 			out.Previous = describeRecord(status.Previous)
 		}
-		out.Serving = status.Active != nil
+		out.Serving, out.Worker = status.Active != nil, status.Worker
 	}
 	return out
 }

@@ -28,6 +28,7 @@ type env struct {
 	stdout, stderr  io.Writer
 	dir             string
 	json, verbose   bool
+	worker          bool // models run in worker processes, whatever the configuration says
 
 	local *node.Node // opened by client where no node runs
 }
@@ -109,7 +110,10 @@ func (e *env) open(log *slog.Logger, serving *node.ServeConfig) (*node.Node, err
 	if err != nil {
 		return nil, err
 	}
-	engine, prober, err := newRuntime(config)
+	if e.worker {
+		config.Engine.Worker = true
+	}
+	engine, prober, err := newRuntime(config, log)
 	if err != nil {
 		return nil, err
 	}
@@ -118,7 +122,7 @@ func (e *env) open(log *slog.Logger, serving *node.ServeConfig) (*node.Node, err
 
 // newRuntime makes the engine and the prober. A node that cannot run models is
 // no failure: its engine says why.
-func newRuntime(config node.Config) (modelrt.Engine, modelrt.Prober, error) {
+func newRuntime(config node.Config, log *slog.Logger) (modelrt.Engine, modelrt.Prober, error) {
 	engine, err := onnx.New(onnx.Config{LibraryPath: config.OnnxRuntime})
 	switch {
 	case config.NoRuntime:
@@ -127,6 +131,11 @@ func newRuntime(config node.Config) (modelrt.Engine, modelrt.Prober, error) {
 		engine = modelrt.NoEngine(err)
 	case err != nil:
 		return nil, nil, err
+	}
+	if config.Engine.Worker && engine.Info().Reason == "" {
+		if engine, err = inWorkers(engine, config, log); err != nil {
+			return nil, nil, err
+		}
 	}
 	// The child tries the very library that this process will use.
 	prober, err := modelrt.NewProber(modelrt.ProberConfig{Env: []string{"DUNLIN_ONNXRUNTIME=" + engine.Info().LibraryPath}})

@@ -24,6 +24,7 @@ import (
 	modelrt "github.com/dunlin-mesh/dunlin/runtime"
 	"github.com/dunlin-mesh/dunlin/runtime/onnx"
 	"github.com/dunlin-mesh/dunlin/runtime/profile"
+	"github.com/dunlin-mesh/dunlin/runtime/worker"
 	"github.com/dunlin-mesh/dunlin/store"
 )
 
@@ -39,6 +40,9 @@ func main() {
 func run(ctx context.Context, args []string, getenv func(string) string, stdin io.Reader, stdout, stderr io.Writer) int {
 	if len(args) > 0 && args[0] == modelrt.ProbeArgument {
 		return onnx.ProbeMain(ctx, args[1:], stderr)
+	}
+	if len(args) > 0 && args[0] == worker.Argument {
+		return workerMain(ctx, args[1:], stderr)
 	}
 	if len(args) > 0 && args[0] == profile.MeasureArgument {
 		engine, rest, err := onnx.ForChild(args[0], 0, args[1:], stderr)

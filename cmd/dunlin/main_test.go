@@ -27,6 +27,9 @@ func TestMain(m *testing.M) {
 //
 //	up DIR          start `dunlin --dir DIR up` and wait until it answers
 //	down DIR        stop it as an operator would, or with -kill as a crash would
+//	worker DIR VAR  put the process ID of the node's only worker into the variable VAR
+//	kill9 PID       kill a process, and wait until it is gone
+//	gone PID        wait until a process is gone
 //	address DIR VAR put the node's first address into the variable VAR
 //	flip FILE N     flip one bit of byte N of a file
 //	truncate FILE N cut a file down to N bytes
@@ -67,6 +70,7 @@ func TestStories(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"up": up, "down": down, "address": address, "flip": flip, "truncate": truncate,
+			"worker": workerPID, "kill9": kill9, "gone": gone,
 			"model": model, "weights": weights, "exits": exits, "known": known,
 		},
 	})

@@ -20,6 +20,9 @@ type initCmd struct {
 	NoContacts bool     `name:"no-contacts" help:"Tell no peer of others, and dial nobody whom a peer told of."`
 	Quota      uint64   `help:"Most bytes that releases may occupy; 0 for what the disk has." placeholder:"BYTES"`
 	NoRuntime  bool     `help:"Carry and serve chunks only; run no model."`
+	Worker     bool     `help:"Run each loaded model in a process of its own, which may crash without harm to the node."`
+	WorkerMem  int64    `name:"worker-memory" help:"Most memory that such a process may take, model and all; 0 for no bound." placeholder:"BYTES"`
+	WorkerNice int      `help:"Niceness of such processes, 0 to 19." placeholder:"N"`
 	Metrics    string   `help:"Serve Prometheus metrics on this address." placeholder:"HOST:PORT"`
 }
 
@@ -42,6 +45,7 @@ func (c initCmd) Run(e *env) error {
 	config.Bootstrap, config.NoMDNS, config.QuotaBytes = c.Bootstrap, c.NoMDNS, c.Quota
 	config.NoContacts = c.NoContacts
 	config.NoRuntime, config.Metrics = c.NoRuntime, c.Metrics
+	config.Engine = node.EngineConfig{Worker: c.Worker, MemoryBytes: c.WorkerMem, Nice: c.WorkerNice}
 	if len(c.Listen) > 0 {
 		config.Listen = c.Listen
 	}
@@ -64,6 +68,7 @@ type upCmd struct {
 	Serve     bool   `help:"Serve models to programs that speak the Open Inference Protocol, v2: REST on 127.0.0.1:8000, gRPC on 127.0.0.1:8001."`
 	HTTP      string `name:"http" help:"Serve REST on this address instead; 'none' for not at all. Implies --serve." placeholder:"HOST:PORT"`
 	GRPC      string `name:"grpc" help:"Serve gRPC on this address instead; 'none' for not at all. Implies --serve." placeholder:"HOST:PORT"`
+	Worker    bool   `help:"Run each loaded model in a process of its own, whatever the configuration says."`
 	LogFormat string `help:"Form of the log on standard error: text or json." default:"text" enum:"text,json"`
 }
 
@@ -85,6 +90,7 @@ Exit codes: 0 stopped by a signal, 1 failed, 2 no home there, 4 another node run
 // Run runs the node.
 func (c upCmd) Run(e *env) error {
 	log := c.logger(e)
+	e.worker = c.Worker
 	node.LogNetwork(log)
 	n, err := e.openToRun(log, c.serving())
 	if err != nil {

@@ -42,7 +42,7 @@ func (c profileCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	engine, _, err := newRuntime(config)
+	engine, _, err := newRuntime(config, e.logger())
 	if err != nil {
 		return err
 	}

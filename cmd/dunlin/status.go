@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/dunlin-mesh/dunlin/node/api"
+	modelrt "github.com/dunlin-mesh/dunlin/runtime"
 )
 
 type statusCmd struct{}
@@ -63,7 +64,11 @@ func describeRuntime(s api.Status) string {
 	if s.Runtime.Reason != "" {
 		return "none: " + s.Runtime.Reason
 	}
-	return strings.TrimSpace(fmt.Sprintf("%s %s (sha256 %.16s…)", s.Runtime.Name, s.Runtime.Version, s.Runtime.LibrarySHA256))
+	text := strings.TrimSpace(fmt.Sprintf("%s %s (sha256 %.16s…)", s.Runtime.Name, s.Runtime.Version, s.Runtime.LibrarySHA256))
+	if s.Runtime.Worker != "" {
+		text += ", in worker processes, tensors by " + s.Runtime.Worker
+	}
+	return text
 }
 
 func describeServing(s api.Serving) string {
@@ -114,13 +119,32 @@ func printModels(w io.Writer, models []api.Model) {
 		if m.TotalBytes > 0 {
 			here = fmt.Sprintf("%d%% of %s", 100*m.HeldBytes/m.TotalBytes, size(m.TotalBytes))
 		}
-		note := strings.TrimSpace(m.Reason + " " + describeRoutes(m.Routes))
+		note := strings.TrimSpace(m.Reason + " " + describeRoutes(m.Routes) + " " + describeWorker(m.Worker))
 		if m.Stale {
 			note = strings.TrimSpace("stale " + note)
 		}
 		t.row(m.Model, strings.Join(m.Role, ","), latest, active, m.State, here, note)
 	}
 	t.flush()
+}
+
+// describeWorker says in a few words which process a model runs in.
+func describeWorker(w *modelrt.Worker) string {
+	if w == nil {
+		return ""
+	}
+	text := "worker starting"
+	if w.PID != 0 {
+		text = fmt.Sprintf("worker %d, %s", w.PID, size(uint64(w.ResidentBytes)))
+	}
+	switch w.Crashes {
+	case 0:
+	case 1:
+		text += ", 1 crash"
+	default:
+		text += fmt.Sprintf(", %d crashes", w.Crashes)
+	}
+	return text
 }
 
 // describeRoutes says in a few words how a release comes.

@@ -58,6 +58,8 @@ var mayImport = map[string][]string{
 	"node":                    {"node/api", "links", "bundle", "fleet", "gossip", "trust", "transfer", "site", "store", "chunker", "codec", "delta", "manifest", "runtime", "runtime/serve", "internal/durable", "internal/nearby"},
 	"node":                    {"node/api", "links", "bundle", "fleet", "gossip", "trust", "transfer", "site", "store", "chunker", "codec", "delta", "manifest", "runtime", "runtime/batch", "internal/durable", "internal/nearby"},
 	"cmd/dunlin":              {"node", "node/api", "bundle", "delta", "codec", "chunker", "manifest", "runtime", "runtime/onnx", "runtime/profile", "store", "internal/durable"},
+	"node":                    {"node/api", "links", "bundle", "fleet", "gossip", "trust", "transfer", "site", "store", "chunker", "codec", "delta", "manifest", "runtime", "runtime/limit", "internal/durable", "internal/nearby"},
+	"cmd/dunlin":              {"node", "node/api", "bundle", "delta", "codec", "chunker", "manifest", "runtime", "runtime/onnx", "runtime/worker", "runtime/profile", "store", "internal/durable"},
 	"testnet":                 {"node/api"},
 	"testnet/lab":             {},
 	"testnet/swarm":           {"testnet", "testnet/lab", "node/api", "manifest"},

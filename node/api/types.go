@@ -92,6 +92,9 @@ type Model struct {
 	Latest  *Release       `json:"latest,omitempty"` // newest signed release known
 	Active  *Release       `json:"active,omitempty"` // what serves
 	Serving bool           `json:"serving"`          // loaded and answering requests here
+	// Worker is the process that the active release runs in, nil where that is
+	// the node's own.
+	Worker *modelrt.Worker `json:"worker,omitempty"`
 	// Previous is the release to go back to.
 	Previous *Release `json:"previous,omitempty"`
 	// Variant, HeldBytes and TotalBytes tell about the newest release here.

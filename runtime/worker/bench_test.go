@@ -88,8 +88,9 @@ func BenchmarkFake(b *testing.B) {
 	e := newEngine(b, nil)
 	for _, n := range []int{1, 512, 4096, 1 << 16, 1 << 20} {
 		b.Run(strconv.Itoa(4*n)+"B", func(b *testing.B) {
-			s := load(b, e, "double")
+			s := load(b, e, "echo")
 			in := enginetest.X(make([]float32, n)...)
+			b.SetBytes(int64(8 * n))
 			b.ReportAllocs()
 			for b.Loop() {
 				if _, err := s.Run(b.Context(), in); err != nil {

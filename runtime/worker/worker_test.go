@@ -38,6 +38,7 @@ func TestMain(m *testing.M) {
 func misbehaving() enginetest.Fake {
 	return enginetest.Fake{
 		More: map[string]enginetest.Behaviour{
+			"echo": func(_ context.Context, x []byte) ([]byte, error) { return x, nil },
 			"slow": func(ctx context.Context, x []byte) ([]byte, error) {
 				time.Sleep(20 * time.Millisecond)
 				return x, ctx.Err()
@@ -71,7 +72,7 @@ func misbehaving() enginetest.Fake {
 				}
 				return nil, fmt.Errorf("%d blocks", len(keep))
 			},
-			"crash on load": nil, "hang on load": nil, "crash later": nil,
+			"crash on load": nil, "hang on load": nil,
 		},
 		OnLoad: func(name string) error {
 			switch name {
