@@ -20,7 +20,7 @@ import (
 
 const (
 	startPatience = 60 * time.Second // a home may have to be recovered, a model loaded
-	stopPatience  = 45 * time.Second
+	stopPatience  = 15 * time.Second
 	untilPatience = 2 * time.Minute
 	pollInterval  = 10 * time.Millisecond
 )
