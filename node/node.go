@@ -290,6 +290,7 @@ func (n *Node) Run(ctx context.Context) (err error) {
 		func(ctx context.Context) error { return n.askPeers(ctx, net) },
 		func(ctx context.Context) error { return n.tellFleet(ctx, net) },
 		func(ctx context.Context) error { return counter.run(ctx, h, net.transfer.Path) },
+		func(ctx context.Context) error { return n.watchLinks(ctx, net) },
 		func(ctx context.Context) error {
 			return net.gate.run(ctx, func(p peer.ID) { n.catchUp(ctx, net, p) })
 		},

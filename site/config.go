@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/host"
+	"github.com/libp2p/go-libp2p/core/network"
 )
 
 var (
@@ -39,6 +40,11 @@ type Config struct {
 	// 1 s to 1 h; default [DefaultLease]. Narrow links need more: a turn that is
 	// lost because a chunk takes long costs that chunk again.
 	Lease time.Duration
+	// Closed, if set, says whether a connection to the outside is on a link over
+	// which nothing may be fetched now, by schedule or budget. A node all of whose
+	// connections to the outside are closed has no contact: it hands its turns on
+	// at once. It is called often, with no lock held; see [Site.Rescan].
+	Closed func(network.Conn) bool
 	// Logger receives what an operator wants to know; default: discarded.
 	Logger *slog.Logger
 }

@@ -62,7 +62,7 @@ func (s *Site) scan(ctx context.Context) {
 			continue // not identified yet, or none of us
 		}
 		local, direct := s.reach(p)
-		contact = contact || (direct && !local)
+		contact = contact || (direct && !local && s.opens(p))
 		if !slices.Contains(spoken, ProtocolID) || s.self > p {
 			continue
 		}
@@ -109,6 +109,21 @@ func (s *Site) recheck(c network.Conn) {
 	case l.again <- struct{}{}:
 	default:
 	}
+}
+
+// opens says whether a connection to p is on a link that is open.
+func (s *Site) opens(p peer.ID) bool {
+	return s.cfg.Closed == nil || slices.ContainsFunc(s.cfg.Host.Network().ConnsToPeer(p), func(c network.Conn) bool {
+		return !c.Stat().Limited && !s.cfg.Closed(c)
+	})
+}
+
+// Rescan looks at the connections again, since a link has been closed or opened.
+func (s *Site) Rescan() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.scanAt = time.Now()
+	s.poke()
 }
 
 func ours(id protocol.ID) bool { return strings.HasPrefix(string(id), protocolRoot) }

@@ -3,6 +3,7 @@ package site
 import (
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -104,6 +105,56 @@ func (w *world) writes(n int) (sum int64) {
 		sum += m.written.Load()
 	}
 	return sum
+}
+
+// A member whose link to the outside is closed, by schedule or budget, hands its
+// turn on at once, not after a lease.
+func TestClosedLinkHandsTurnOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		closed := make([]atomic.Bool, 3)
+		var spots []spot
+		for i := range closed {
+			at := onLAN
+			at.config = func(c *Config) {
+				c.Lease = time.Hour
+				c.Closed = func(network.Conn) bool { return closed[i].Load() }
+			}
+			spots = append(spots, at)
+		}
+		w := newWorld(t, append(spots, spot{outside: true})...)
+		w.meet(first(4)...)
+		pass(2 * time.Second)
+		errands := w.join(releaseA, first(3)...)
+		for _, e := range errands {
+			e.Came(0, little)
+		}
+		pass(time.Second)
+		for range closed {
+			had := turns(errands)
+			if len(had) != 1 {
+				t.Fatalf("%v have the turn", had)
+			}
+			errands[had[0]].Came(1000, little-1000) // it is in the middle of it
+			closed[had[0]].Store(true)
+			w.nodes[had[0]].Rescan()
+			pass(500 * time.Millisecond)
+			open := slices.ContainsFunc(first(3), func(i int) bool { return !closed[i].Load() })
+			if got := turns(errands); open && (len(got) != 1 || closed[got[0]].Load()) {
+				t.Errorf("%v have the turn after the link of %d was closed", got, had[0])
+			}
+			for _, m := range w.nodes[0].Members() {
+				if m.ID == w.nodes[had[0]].host.ID() && m.Outside {
+					t.Errorf("%d still claims contact with the outside", had[0])
+				}
+			}
+		}
+		closed[1].Store(false)
+		w.nodes[1].Rescan()
+		pass(time.Second)
+		if got := turns(errands); !slices.Equal(got, []int{1}) {
+			t.Errorf("%v have the turn, only the link of 1 is open again", got)
+		}
+	})
 }
 
 // A member that dies is replaced as a gateway and in its turn, and is back when
