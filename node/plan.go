@@ -164,7 +164,8 @@ func (p *planner) file(ctx context.Context, r trust.Release, f manifest.File, mi
 		p.delta(&out, found[best], bases)
 	case best >= 0 && found[best].DeltaBytes > 0:
 		p.delta(&out, found[best], bases)
-		p.add(found[best].DeltaBytes, found[best].DeltaBytes)
+		rest := found[best].DeltaBytes - found[best].PartBytes
+		p.add(rest, rest)
 	case best >= 0:
 		p.delta(&out, found[best], bases)
 		p.add(0, missing)
@@ -185,7 +186,7 @@ func (p *planner) file(ctx context.Context, r trust.Release, f manifest.File, mi
 }
 
 func (p *planner) delta(out *api.PlanFile, s transfer.Surveyed, bases []heldFile) {
-	out.By, out.DeltaBytes = api.ByDelta, s.DeltaBytes
+	out.By, out.DeltaBytes, out.PartBytes = api.ByDelta, s.DeltaBytes, s.PartBytes
 	for _, b := range bases {
 		if b.file.ID() == s.Basis {
 			out.Basis = b.release.Version

@@ -2,6 +2,7 @@ package transfer
 
 import (
 	"cmp"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -191,6 +192,37 @@ func (c *deltaCache) parted(k deltaKey) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.files[k.name()+deltaPartly] != nil
+}
+
+// partBytes returns how much of a delta is here from a transfer that was cut
+// off, and is gone on with.
+func (c *deltaCache) partBytes(k deltaKey) (bytes int64) {
+	c.mu.Lock()
+	f := c.files[k.name()+deltaPartly]
+	here := int64(0)
+	if f != nil {
+		here = f.bytes - deltaHead
+	}
+	c.mu.Unlock()
+	if here <= 0 {
+		return 0
+	}
+	file, err := c.root.Open(k.name() + deltaPartly)
+	if err != nil {
+		return 0 // it has just been completed, or thrown away
+	}
+	defer file.Close()
+	var head [deltaHead]byte
+	if _, err := file.ReadAt(head[:], 0); err != nil {
+		return 0
+	}
+	for i := range 2 {
+		m := head[i*deltaMarkBytes:]
+		if n := binary.BigEndian.Uint64(m[8:]); string(m[:8]) == deltaMagic && n <= uint64(here) {
+			bytes = max(bytes, int64(n))
+		}
+	}
+	return bytes
 }
 
 // forget removes a delta that proved useless, unless it is in use.

@@ -28,6 +28,9 @@ type Surveyed struct {
 	Basis manifest.FileID
 	// DeltaBytes is the length of that delta; 0 while nobody knows.
 	DeltaBytes uint64
+	// PartBytes is what of that delta is here from a transfer that was cut off:
+	// DeltaBytes less those are to come.
+	PartBytes uint64
 	// BytesPerSecond is what it delivered the last time; 0 if it never did.
 	BytesPerSecond float64
 }
@@ -115,12 +118,25 @@ func (t *Transfer) surveyDelta(ctx context.Context, file manifest.File, bases []
 	}
 	defer d.close()
 	defer context.AfterFunc(ctx, func() { _ = d.conn.stream.Reset() })()
-	ask := &deltaAsk{Version: Version, Format: t.deltas.cfg.Format, File: file.ID(), Bases: bases, Link: d.link, Effort: codec.Strong, Direct: true}
+	effort := codec.Strong
+	for i, b := range bases { // the one that is begun is gone on with
+		if t.deltas.cache.parted(t.deltas.key(file.ID(), b, codec.Strong)) {
+			bases = bases[i : i+1]
+			break
+		}
+		if t.deltas.cache.parted(t.deltas.key(file.ID(), b, codec.Fast)) {
+			bases, effort = bases[i:i+1], codec.Fast
+			break
+		}
+	}
+	ask := &deltaAsk{Version: Version, Format: t.deltas.cfg.Format, File: file.ID(), Bases: bases, Link: d.link, Effort: effort, Direct: true}
 	if d.say(&deltaMessage{Ask: ask}) != nil {
 		return
 	}
 	m, err := d.receive()
 	if err == nil && m.Offer != nil && int(m.Offer.Basis) < len(bases) {
 		s.Delta, s.Basis, s.DeltaBytes = true, bases[m.Offer.Basis], m.Offer.Bytes
+		part := t.deltas.cache.partBytes(t.deltas.key(file.ID(), s.Basis, effort))
+		s.PartBytes = min(uint64(part), s.DeltaBytes)
 	}
 }

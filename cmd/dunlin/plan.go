@@ -60,6 +60,9 @@ func printPlan(w io.Writer, p api.Plan, now time.Time) {
 			if f.DeltaBytes > 0 {
 				length = "of " + size(f.DeltaBytes)
 			}
+			if f.PartBytes > 0 {
+				length += ", of which " + size(f.PartBytes) + " are here"
+			}
 			fmt.Fprintf(w, "  %s  delta to %s %s, for %s\n", plain(f.Path), f.Basis, length, size(f.Bytes))
 			continue
 		}

@@ -101,6 +101,7 @@ type PlanFile struct {
 	By           string `json:"by"`                    // ByDelta or ByChunks
 	Basis        string `json:"basis,omitempty"`       // version that the delta is made against
 	DeltaBytes   uint64 `json:"delta_bytes,omitempty"` // exact; 0 while nobody knows
+	PartBytes    uint64 `json:"part_bytes,omitempty"`  // of the delta, here from a transfer that was cut off
 	Reason       string `json:"reason,omitempty"`      // why not by a delta
 	Peers        int    `json:"peers"`                 // asked now that have something of it
 }
