@@ -95,3 +95,29 @@ func TestLedgerWithoutKinds(t *testing.T) {
 		}
 	})
 }
+
+// Rates follow the monotonic clock: one that jumps, ahead or back, gives no bytes
+// away and holds none up.
+func TestRateDoesNotFollowTheClock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var jump time.Duration
+		s, err := Open(Options{
+			Path: filepath.Join(t.TempDir(), "ledger.json"), Class: WAN, Now: func() time.Time { return time.Now().Add(jump) },
+			Links: []Config{{Name: "sat", Match: prefixes("10.0.0.0/8"), Down: 64_000}},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		l := s.All()[0]
+		for _, jump = range []time.Duration{0, 24 * time.Hour, -365 * 24 * time.Hour, 50 * 365 * 24 * time.Hour} {
+			time.Sleep(time.Minute) // the bucket is full
+			_, wait, err := l.Take(Use{}, 80_000, Down)
+			if owed := time.Duration(float64(WireBytes(80_000)-leastBurst) / 8000 * float64(time.Second)); err != nil || (wait-owed).Abs() > time.Second {
+				t.Errorf("after a jump of %s: waits %s, want %s; %v", jump, wait, owed, err)
+			}
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
