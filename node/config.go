@@ -109,8 +109,6 @@ type Config struct {
 	NoRuntime bool `json:"no_runtime,omitempty"`
 	// Requests bounds requests to models.
 	Requests RequestsConfig `json:"requests,omitzero"`
-	// Engine says how models are run.
-	Engine EngineConfig `json:"engine,omitzero"`
 }
 
 // DefaultConfig returns the configuration of a node for which nothing else was
@@ -190,8 +188,6 @@ func (c Config) Validate() error {
 		if err := c.Serve.Validate(); err != nil {
 			return err
 		}
-	if err := c.Engine.validate(); err != nil {
-		return err
 	}
 	if c.Metrics != "" {
 		if _, _, err := net.SplitHostPort(c.Metrics); err != nil {

@@ -1,10 +1,12 @@
 package node
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
 	modelrt "github.com/dunlin-mesh/dunlin/runtime"
+	childlimit "github.com/dunlin-mesh/dunlin/runtime/limit"
 )
 
 // EngineConfig says how this node runs models.
@@ -14,6 +16,16 @@ type EngineConfig struct {
 	// that it allows and that works here. Default: CPU. The library must have
 	// them, see onnx_runtime.
 	Providers []string `json:"providers,omitempty"`
+	// Worker runs every loaded model in a process of its own, which may crash
+	// without harm to the node. It costs some tens of microseconds per request
+	// and a process per model. Default false: models run in the node's process.
+	Worker bool `json:"worker,omitempty"`
+	// MemoryBytes bounds the memory of each worker, model and all; a worker that
+	// takes more is killed and started again. At least 16 MiB, 0 for no bound;
+	// only with Worker, and only on Linux.
+	MemoryBytes int64 `json:"memory_bytes,omitempty"`
+	// Nice lowers the priority of workers, 0 to 19; only with Worker.
+	Nice int `json:"nice,omitempty"`
 }
 
 // providers returns the providers in their order; Validate has found no error.
@@ -39,32 +51,7 @@ func (c EngineConfig) validate() error {
 		if _, err := modelrt.ParseProvider(text); err != nil {
 			return fmt.Errorf("engine.providers: %w", err)
 		}
-	"errors"
-	"fmt"
-
-	childlimit "github.com/dunlin-mesh/dunlin/runtime/limit"
-)
-
-// EngineConfig says how models are run.
-type EngineConfig struct {
-	// Worker runs every loaded model in a process of its own, which may crash
-	// without harm to the node. It costs some tens of microseconds per request
-	// and a process per model. Default false: models run in the node's process.
-	Worker bool `json:"worker,omitempty"`
-	// MemoryBytes bounds the memory of each worker, model and all; a worker that
-	// takes more is killed and started again. At least 16 MiB, 0 for no bound;
-	// only with Worker, and only on Linux.
-	MemoryBytes int64 `json:"memory_bytes,omitempty"`
-	// Nice lowers the priority of workers, 0 to 19; only with Worker.
-	Nice int `json:"nice,omitempty"`
-}
-
-// Limits returns what bounds each worker.
-func (c EngineConfig) Limits() childlimit.Limits {
-	return childlimit.Limits{MemoryBytes: c.MemoryBytes, Nice: c.Nice}
-}
-
-func (c EngineConfig) validate() error {
+	}
 	if !c.Worker && c.Limits() != (childlimit.Limits{}) {
 		return errors.New("engine: memory_bytes and nice bound worker processes: set worker, too")
 	}
@@ -72,4 +59,9 @@ func (c EngineConfig) validate() error {
 		return fmt.Errorf("engine: %w", err)
 	}
 	return nil
+}
+
+// Limits returns what bounds each worker process.
+func (c EngineConfig) Limits() childlimit.Limits {
+	return childlimit.Limits{MemoryBytes: c.MemoryBytes, Nice: c.Nice}
 }
