@@ -56,6 +56,7 @@ type Node struct {
 	trust     *trust.Registry
 	rules     *rules
 	engine    modelrt.Engine
+	pictures  pictures
 	activator *modelrt.Activator
 	board     *board
 	routes    routes
@@ -124,7 +125,7 @@ func Open(o Options) (_ *Node, err error) {
 	n := &Node{
 		dir: o.Dir, config: config, log: o.Logger, id: id, engine: o.Engine,
 		board: newBoard(), wake: make(chan struct{}, 1), ask: make(chan struct{}, 1), restoring: make(chan struct{}, 1),
-		retries: newRetries(), book: openBook(o.Dir, o.Logger),
+		retries: newRetries(), book: openBook(o.Dir, o.Logger), pictures: newPictures(),
 	}
 	if n.store, err = store.Open(n.storeConfig()); err != nil {
 		return nil, err

@@ -145,7 +145,7 @@ func (m models) Infer(ctx context.Context, r serve.Request) (serve.Response, err
 	if err != nil {
 		return serve.Response{}, err
 	}
-	inputs, err := tensors(r.Inputs, info.Signature)
+	inputs, err := m.node.pictures.tensors(ctx, r.Inputs, info.Signature)
 	if err != nil {
 		return serve.Response{}, err
 	}
@@ -159,18 +159,6 @@ func (m models) Infer(ctx context.Context, r serve.Request) (serve.Response, err
 		return serve.Response{}, fmt.Errorf("%w: version %.80q of %s: %s serves by now", serve.ErrUnknownModel, r.Version, r.Model, info.Version)
 	}
 	return serve.Response{Version: info.Version, Signature: info.Signature, Outputs: outputs, Ran: time.Since(began)}, nil
-}
-
-// tensors returns the inputs as the runtime takes them.
-func tensors(inputs map[string]serve.Input, _ modelrt.Signature) (map[string]modelrt.Tensor, error) {
-	out := make(map[string]modelrt.Tensor, len(inputs))
-	for name, in := range inputs {
-		if in.DType == modelrt.STRING {
-			return nil, fmt.Errorf("%w: input %.80q is BYTES, which the model does not take", modelrt.ErrInput, name)
-		}
-		out[name] = in.Tensor
-	}
-	return out, nil
 }
 
 // List implements serve.Models: releases that serve, and those that are

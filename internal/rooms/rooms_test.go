@@ -55,7 +55,7 @@ var mayImport = map[string][]string{
 	"runtime/onnx":            {"runtime", "runtime/onnx/ortlib"},
 	"runtime/golden":          {"runtime", "internal/onnxpb", "internal/durable"},
 	"node/api":                {"manifest", "runtime"},
-	"node":                    {"node/api", "links", "bundle", "fleet", "gossip", "trust", "transfer", "site", "store", "chunker", "codec", "delta", "manifest", "runtime", "runtime/serve", "runtime/batch", "runtime/limit", "internal/durable", "internal/nearby"},
+	"node":                    {"node/api", "links", "bundle", "fleet", "gossip", "trust", "transfer", "site", "store", "chunker", "codec", "delta", "manifest", "runtime", "runtime/image", "runtime/serve", "runtime/batch", "runtime/limit", "internal/durable", "internal/nearby"},
 	"cmd/dunlin":              {"node", "node/api", "bundle", "delta", "codec", "chunker", "manifest", "runtime", "runtime/onnx", "runtime/profile", "store", "runtime/worker", "internal/durable"},
 	"testnet":                 {"node/api"},
 	"testnet/lab":             {},
