@@ -15,7 +15,7 @@ EXACT_PKGS := ./store ./transfer ./gossip ./fleet
 SUMS       := ./codec/... ./delta/...
 SUMS_RACED := ./codec ./delta
 
-.PHONY: help setup build demo test race lint format fuzz bench bench-delta bench-tools bench-swarm bench-swarm-tools check tidy clean
+.PHONY: help setup setup-clients build demo test race lint format fuzz bench bench-delta bench-tools bench-swarm bench-swarm-tools check tidy clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -24,6 +24,9 @@ setup: ## fetch the modules and put ONNX Runtime in place (from its PyPI package
 	$(GO) mod download
 	$(GO) run ./internal/setup
 
+setup-clients: ## put Python clients of the Open Inference Protocol in place for tests (500 MB from PyPI)
+	$(GO) run ./internal/setup -clients
+
 build: ## build the one binary, build/dunlin
 	$(GO) build -trimpath -o $(BIN) ./cmd/dunlin
 
@@ -31,6 +34,7 @@ demo: setup build ## a real mesh on this machine: publish, update twice, infer, 
 	$(GO) run ./testnet/demo -dunlin $(BIN)
 
 test: setup ## every test with the race detector; prints how many ran
+	-$(MAKE) setup-clients # without PyPI their tests are skipped, and say so
 	$(GO) vet $(PKGS)
 	CGO_ENABLED=0 $(GO) build -o build/dunlin-nocgo ./cmd/dunlin
 	{ $(GO) test -race -json -timeout 20m $$($(GO) list $(PKGS) | grep -vE '/(codec|delta)(/|$$)'); \

@@ -14,6 +14,10 @@
 // other one and is used only where the operator names it.
 //
 // A second run finds the library in place and does nothing.
+//
+// With -clients it makes a Python environment in build/clients instead, with
+// tritonclient and KServe's client, pinned by digest in clients.txt: `make
+// setup-clients`. Only tests need it.
 package main
 
 import (
@@ -57,12 +61,23 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	wheel := flags.String("wheel", "", "take the library from this wheel `file` instead of fetching it")
 	openvino := flags.Bool("openvino", false, "fetch the build with the OpenVINO execution provider (80 MB, linux/amd64) instead")
 	build := flags.String("build", "", "build `folder` (default: build/ of the checkout around the working directory)")
+	clients := flags.Bool("clients", false, "put the Python clients that tests of serving run in place, and nothing else")
 	if err := flags.Parse(args); err != nil {
 		return errors.Join(err, errUsage)
 	}
 	if flags.NArg() > 0 {
 		flags.Usage()
 		return errUsage
+	}
+	if *build == "" {
+		root, err := checkout()
+		if err != nil {
+			return err
+		}
+		*build = filepath.Join(root, "build")
+	}
+	if *clients {
+		return runClients(ctx, *python, *build, stdout)
 	}
 	goos, goarch, _ := strings.Cut(*platform, "/")
 	lib, ok := ortlib.Pinned(goos, goarch)
@@ -73,13 +88,6 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 	if !ok {
 		return fmt.Errorf("no ONNX Runtime is pinned for %s: a node there carries and serves chunks; to run models, set %s to a library of version 1.24 or later", *platform, ortlib.EnvPath)
-	}
-	if *build == "" {
-		root, err := checkout()
-		if err != nil {
-			return err
-		}
-		*build = filepath.Join(root, "build")
 	}
 	fetch := pip{program: *python}.download
 	if *wheel != "" {
