@@ -105,6 +105,8 @@ type Config struct {
 	OnnxRuntime string `json:"onnx_runtime,omitempty"`
 	// Engine says how models are run.
 	Engine EngineConfig `json:"engine,omitzero"`
+	// Activation is how a release comes to serve, and goes back.
+	Activation Activation `json:"activation,omitzero"`
 	// NoRuntime makes a node that carries and serves chunks, and runs nothing.
 	NoRuntime bool `json:"no_runtime,omitempty"`
 	// Requests bounds requests to models.
@@ -181,7 +183,7 @@ func (c Config) Validate() error {
 	if c.GraceDays < 0 || c.GraceDays > 36500 {
 		return fmt.Errorf("grace_days %d is not within 0 and 36500", c.GraceDays)
 	}
-	if err := errors.Join(links.Validate(c.Links), validatePriorities(c.Priority), c.Requests.Validate(), c.Engine.validate()); err != nil {
+	if err := errors.Join(links.Validate(c.Links), validatePriorities(c.Priority), c.Requests.Validate(), c.Engine.validate(), c.Activation.validate()); err != nil {
 		return err
 	}
 	if c.Serve != nil {

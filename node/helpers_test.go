@@ -256,7 +256,9 @@ type fakeEngine struct {
 func (*fakeEngine) Info() modelrt.Info { return modelrt.Info{Name: "fake"} }
 
 // Probe stands for the child process.
-func (e *fakeEngine) Probe(_ context.Context, path string) error { return e.check(path) }
+func (e *fakeEngine) Probe(_ context.Context, t modelrt.Trial) (modelrt.Report, error) {
+	return modelrt.Report{}, e.check(t.Path)
+}
 
 func (e *fakeEngine) check(path string) error {
 	content, err := os.ReadFile(path)

@@ -162,9 +162,7 @@ func Open(o Options) (_ *Node, err error) {
 	if err != nil {
 		return nil, err
 	}
-	n.activator, err = modelrt.New(modelrt.Config{
-		StateDir: filepath.Join(o.Dir, runtimeName), Engine: bounded, Prober: o.Prober, Logger: o.Logger,
-	})
+	n.activator, err = modelrt.New(n.activatorConfig(bounded, o.Prober))
 	if err != nil {
 		return nil, err
 	}
@@ -177,7 +175,9 @@ func Open(o Options) (_ *Node, err error) {
 type noProber struct{}
 
 // Probe implements modelrt.Prober.
-func (noProber) Probe(context.Context, string) error { return modelrt.ErrNoRuntime }
+func (noProber) Probe(context.Context, modelrt.Trial) (modelrt.Report, error) {
+	return modelrt.Report{}, modelrt.ErrNoRuntime
+}
 
 func (n *Node) storeConfig() store.Config {
 	c := storeConfig(n.dir, n.config, n.log)
@@ -295,6 +295,7 @@ func (n *Node) Run(ctx context.Context) (err error) {
 		func(ctx context.Context) error {
 			return net.gate.run(ctx, func(p peer.ID) { n.catchUp(ctx, net, p) })
 		},
+		func(ctx context.Context) error { return n.activator.Run(ctx, n.wayBack) },
 	} {
 		group.Go(func() error { return run(groupCtx) })
 	}

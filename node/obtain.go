@@ -244,13 +244,38 @@ func (n *Node) candidate(r store.Release, variant string) (modelrt.Candidate, er
 	if err != nil {
 		return modelrt.Candidate{}, fmt.Errorf("%s: %w", r, err)
 	}
+	golden, err := n.goldenSet(r.Manifest)
+	if err != nil {
+		return modelrt.Candidate{}, err
+	}
 	return modelrt.Candidate{
+		Golden: golden,
 		Release: modelrt.Release{
 			Model: string(r.Model), Version: r.Version, Sequence: r.Sequence,
 			Release: r.Manifest.String(), Variant: variant, Dir: at.Dir, Entry: entry,
 		},
-		Verify: func(ctx context.Context) error { return n.store.Verify(ctx, r.Manifest, variant, nil) },
+		Verify: func(ctx context.Context) error {
+			err := n.store.Verify(ctx, r.Manifest, variant, nil)
+			if err == nil && golden != "" {
+				err = n.store.Verify(ctx, r.Manifest, store.Golden, nil)
+			}
+			return err
+		},
 	}, nil
+}
+
+// goldenSet returns the folder of a release's golden set, empty for one that
+// has none.
+func (n *Node) goldenSet(c manifest.CID) (string, error) {
+	m, err := n.manifest(c)
+	if err != nil || len(m.Golden) == 0 {
+		return "", err
+	}
+	at, err := n.store.Locate(c, store.Golden)
+	if err != nil {
+		return "", fmt.Errorf("find its golden set: %w", err)
+	}
+	return at.Dir, nil
 }
 
 // keep pins the release, what the runtime serves and what it could go back to,
@@ -371,19 +396,22 @@ func (n *Node) restore(ctx context.Context) {
 	if n.restored {
 		return
 	}
-	err := n.activator.Restore(ctx, func(_ context.Context, r modelrt.Release) (modelrt.Candidate, error) {
-		c, err := manifest.ParseCID(r.Release)
-		if err != nil {
-			return modelrt.Candidate{}, err
-		}
-		if n.wayBackRevoked(&r) {
-			return modelrt.Candidate{}, fmt.Errorf("%s@%s: %w", r.Model, r.Version, errRevoked)
-		}
-		return n.candidate(store.Release{Model: manifest.Model(r.Model), Version: r.Version, Sequence: r.Sequence, Manifest: c}, r.Variant)
-	})
+	err := n.activator.Restore(ctx, n.wayBack)
 	n.restored = ctx.Err() == nil
 	if err != nil {
 		n.log.Warn("what was active could not be brought back", slog.Any("error", err))
 	}
 	n.board.touch()
+}
+
+// wayBack finds the files of a release that the runtime has recorded.
+func (n *Node) wayBack(_ context.Context, r modelrt.Release) (modelrt.Candidate, error) {
+	c, err := manifest.ParseCID(r.Release)
+	if err != nil {
+		return modelrt.Candidate{}, err
+	}
+	if n.wayBackRevoked(&r) {
+		return modelrt.Candidate{}, fmt.Errorf("%s@%s: %w", r.Model, r.Version, errRevoked)
+	}
+	return n.candidate(store.Release{Model: manifest.Model(r.Model), Version: r.Version, Sequence: r.Sequence, Manifest: c}, r.Variant)
 }

@@ -24,8 +24,7 @@ func explainQuarantine(m manifest.Model, err error) error {
 func quarantined(status modelrt.ModelStatus, c manifest.CID) error {
 	for _, at := range status.Failed {
 		if at.Release.Release == c.String() && at.Quarantined() {
-			return explainQuarantine(manifest.Model(at.Model), fmt.Errorf(
-				"%w: the process ended %d times while loading it", modelrt.ErrQuarantined, at.Crashes))
+			return explainQuarantine(manifest.Model(at.Model), at.Quarantine())
 		}
 	}
 	return nil

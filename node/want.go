@@ -162,7 +162,7 @@ func (n *Node) canRun(c manifest.CID) bool {
 // change the outcome.
 func final(err error) bool {
 	for _, target := range []error{
-		modelrt.ErrLoad, modelrt.ErrProbe, modelrt.ErrEntry, modelrt.ErrQuarantined,
+		modelrt.ErrLoad, modelrt.ErrProbe, modelrt.ErrGolden, modelrt.ErrEntry, modelrt.ErrQuarantined,
 		manifest.ErrFormat, transfer.ErrManifest, store.ErrMismatch, errWrongModel, errNoVariant,
 	} {
 		if errors.Is(err, target) {

@@ -7,16 +7,16 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"time"
 )
 
 // Activate makes c the active release of its model, as the package comment
 // tells. It returns nil at once where c is active already. Activations of all
-// models take turns. On any error the active release keeps serving; the
-// attempt is recorded unless ctx ended it. A release that is quarantined is not
-// touched, and the attempt not counted. Errors wrap ErrCandidate,
-// ErrQuarantined, ErrVerify, ErrProbe, ErrLoad, ErrNoRuntime, ErrState,
-// ErrClosed or ctx.Err().
+// models take turns. On any error the release that was active keeps serving, or
+// serves again where it had to be unloaded first; the attempt is recorded unless
+// ctx ended it. A release that is quarantined is not touched, and the attempt
+// not counted. Errors wrap ErrCandidate, ErrQuarantined, ErrClosed or ctx.Err(),
+// or are a *[Failure] that wraps ErrVerify, ErrProbe, ErrGolden, ErrLoad, ErrRun,
+// ErrProvider, ErrHook, ErrNoRuntime or ErrState.
 func (a *Activator) Activate(ctx context.Context, c Candidate) error {
 	if err := c.validate(); err != nil {
 		return fmt.Errorf("activate %s: %w", c.Model, err)
@@ -32,135 +32,85 @@ func (a *Activator) Activate(ctx context.Context, c Candidate) error {
 	if err := a.quarantined(c.Release); err != nil {
 		return fmt.Errorf("activate %s %s: %w", c.Model, c.Version, err)
 	}
-	stage, err := a.activate(ctx, c)
+	p, stage, err := a.activate(ctx, c)
 	if err == nil {
 		return nil
 	}
-	err = fmt.Errorf("activate %s %s: %s: %w", c.Model, c.Version, stage, err)
+	err = errors.Join(err, a.unprepare(ctx, p))
 	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
-		return errors.Join(err, a.forget(c.Model))
+		return errors.Join(fmt.Errorf("activate %s %s: %s: %w", c.Model, c.Version, stage, err), a.forget(c.Model))
 	}
-	a.cfg.Logger.Warn("activation failed", releaseAttrs(c.Release), slog.String("stage", string(stage)), slog.Any("error", err))
-	return errors.Join(err, a.failed(Attempt{Release: c.Release, Stage: stage, Reason: err.Error()}))
+	f := &Failure{Release: c.Release, Stage: stage, Class: classOf(err), cause: err}
+	at := Attempt{Release: c.Release, Stage: stage, Class: f.Class, Reason: f.Error()}
+	at.Evidence = a.keepEvidence(Evidence{Release: c.Release, Stage: stage, Class: f.Class, Reason: at.Reason, Trial: p.report})
+	f.Evidence = a.evidencePath(at.Evidence)
+	a.cfg.Logger.Warn("activation failed", releaseAttrs(c.Release), slog.String("stage", string(stage)),
+		slog.String("class", string(f.Class)), slog.Any("error", err))
+	return errors.Join(fmt.Errorf("activate %s %s: %w", c.Model, c.Version, f), a.failed(at))
 }
 
 // activate does it, and returns how far it came.
-func (a *Activator) activate(ctx context.Context, c Candidate) (Stage, error) {
-	session, stage, err := a.prepare(ctx, c, func() error {
-		return a.update(c.Model, func(r *modelRecord) {
-			r.Pending = &pending{Release: c.Release, Stage: StageLoading, Tries: 1}
-		})
-	})
-	if err != nil {
-		return stage, err
+func (a *Activator) activate(ctx context.Context, c Candidate) (prepared, Stage, error) {
+	journal := func(s Stage) error {
+		return a.update(c.Model, func(r *modelRecord) { r.Pending = &pending{Release: c.Release, Stage: s, Tries: 1} })
 	}
-	a.reached(StageSwitching)
-	// The commit point: a crash before it leaves the old release active, a
-	// crash after it the new one, which has passed everything.
-	err = a.update(c.Model, func(r *modelRecord) {
-		r.Pending = nil
+	p, stage, err := a.prepare(ctx, c, journal)
+	if err != nil {
+		return p, stage, err
+	}
+	watched := a.cfg.Soak.Duration > 0 && !c.External
+	err = a.switchTo(ctx, c, journal, func(r *modelRecord) {
 		r.Failed = r.cleared(c.Release)
-		if r.Active == nil || !r.Active.Same(c.Release) {
+		// What is not committed is nothing to go back to, while there is better.
+		if r.Active != nil && !r.Active.Same(c.Release) && (r.Soak == nil || r.Previous == nil) {
 			r.Previous = r.Active
 		}
-		r.Active = &c.Release
+		r.Soak = nil
+		if watched {
+			r.Soak = a.newSoak()
+		}
 	})
 	if err != nil {
-		return StageSwitching, errors.Join(err, session.Close())
+		return p, StageSwitching, err
 	}
-	a.serve(c.Release, session)
-	return StageSwitching, nil
+	a.serve(c, p, watched)
+	return p, StageSwitching, nil
 }
 
-// prepare verifies, probes and loads c; journal is called before the load in
-// this process. It returns the stage that failed.
-func (a *Activator) prepare(ctx context.Context, c Candidate, journal func() error) (Session, Stage, error) {
-	a.reached(StageVerifying)
-	if why := a.cfg.Engine.Info().Reason; why != "" {
-		return nil, StageVerifying, NoRuntime(errors.New(why))
+// switchTo tells other programs and makes c the recorded active release, after
+// change. Its write is the commit point: a crash before it leaves the old
+// release active, a crash after it the new one, which has passed everything.
+func (a *Activator) switchTo(ctx context.Context, c Candidate, journal func(Stage) error, change func(r *modelRecord)) error {
+	a.reached(StageSwitching)
+	if err := journal(StageSwitching); err != nil {
+		return err
 	}
-	if err := c.Verify(ctx); err != nil {
-		if ctx.Err() != nil {
-			return nil, StageVerifying, errors.Join(ctx.Err(), err)
-		}
-		return nil, StageVerifying, fmt.Errorf("%w: %w", ErrVerify, err)
+	if err := a.tell(ctx, c); err != nil {
+		return err
 	}
-	if err := checkEntry(c.Release); err != nil {
-		return nil, StageVerifying, err
-	}
-	a.reached(StageProbing)
-	if err := a.cfg.Prober.Probe(ctx, c.Path()); err != nil {
-		return nil, StageProbing, err
-	}
-	a.reached(StageLoading)
-	if err := a.drained(ctx, c.Model); err != nil {
-		return nil, StageLoading, err
-	}
-	if err := journal(); err != nil {
-		return nil, StageLoading, err
-	}
-	s, err := a.cfg.Engine.Load(ctx, c.Path())
+	err := a.update(c.Model, func(r *modelRecord) {
+		change(r)
+		r.Pending, r.Untold, r.Active = nil, false, &c.Release
+	})
 	if err != nil {
-		return nil, StageLoading, err
-	}
-	if err := ctx.Err(); err != nil {
-		return nil, StageLoading, errors.Join(err, s.Close())
-	}
-	return s, StageLoading, nil
-}
-
-// checkEntry makes sure that the file to load lies in the variant's folder,
-// whatever links there are.
-func checkEntry(r Release) error {
-	root, err := os.OpenRoot(r.Dir)
-	if err != nil {
-		return fmt.Errorf("%w: %w", ErrVerify, err)
-	}
-	info, err := root.Stat(filepath.FromSlash(r.Entry))
-	if err = errors.Join(err, root.Close()); err != nil {
-		return fmt.Errorf("%w: entry %q in %s: %w", ErrVerify, r.Entry, r.Dir, err)
-	}
-	if !info.Mode().IsRegular() {
-		return fmt.Errorf("%w: entry %q in %s is not a regular file", ErrVerify, r.Entry, r.Dir)
+		return errors.Join(err, a.tellBack(ctx, c))
 	}
 	return nil
 }
 
-// serve switches the model to session. Requests under way finish on the old
-// one, which is then closed.
-func (a *Activator) serve(r Release, session Session) {
-	info := ActiveInfo{Release: r, Signature: session.Signature(), ActiveSince: time.Now().UTC()}
-	a.mu.Lock()
-	old := a.serving[r.Model]
-	a.serving[r.Model] = newServed(info, session, a.cfg.Logger)
-	if old != nil {
-		a.draining[r.Model] = old
+// checkEntry makes sure that what is to be loaded lies in the variant's folder,
+// whatever links there are.
+func checkEntry(c Candidate) error {
+	root, err := os.OpenRoot(c.Dir)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrVerify, err)
 	}
-	a.mu.Unlock()
-	before := "none"
-	if old != nil {
-		before = old.info.Version
-		old.retire()
+	info, err := root.Stat(filepath.FromSlash(c.Entry))
+	if err = errors.Join(err, root.Close()); err != nil {
+		return fmt.Errorf("%w: entry %q in %s: %w", ErrVerify, c.Entry, c.Dir, err)
 	}
-	a.cfg.Logger.Info("release is active", releaseAttrs(r), slog.String("before", before))
-}
-
-// drained waits until the session that served the model before the active one
-// is closed, so that a model never has more than two.
-func (a *Activator) drained(ctx context.Context, model string) error {
-	a.mu.RLock()
-	old := a.draining[model]
-	a.mu.RUnlock()
-	if old == nil {
-		return nil
+	if !info.Mode().IsRegular() && !(c.External && info.IsDir()) {
+		return fmt.Errorf("%w: entry %q in %s is not a regular file", ErrVerify, c.Entry, c.Dir)
 	}
-	select {
-	case <-old.closed: // an error of Close has been logged
-	case <-ctx.Done():
-		return fmt.Errorf("wait for requests on version %s: %w", old.info.Version, ctx.Err())
-	}
-	a.mu.Lock()
-	delete(a.draining, model)
-	a.mu.Unlock()
 	return nil
 }

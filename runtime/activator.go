@@ -2,6 +2,7 @@ package runtime
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -15,16 +16,7 @@ import (
 	"github.com/dunlin-mesh/dunlin/internal/durable"
 )
 
-// Prober tries a model where a crash does no harm.
-type Prober interface {
-	// Probe loads the model file at path in another process and returns nil if
-	// that worked. Errors wrap ErrLoad (the engine refused the model), ErrProbe
-	// (the process crashed, was killed or took too long), ErrProvider, ErrNoRuntime or
-	// ctx.Err(). When it returns, the process is gone.
-	Probe(ctx context.Context, path string) error
-}
-
-// Config is all an [Activator] needs. Every field is required.
+// Config is all an [Activator] needs. The first four fields are required.
 type Config struct {
 	// StateDir is the folder of state.json; it is made where it is missing. No
 	// two processes may use one folder at the same time.
@@ -35,6 +27,35 @@ type Config struct {
 	Prober Prober
 	// Logger receives one line per activation and per failure.
 	Logger *slog.Logger
+	// Checker runs golden sets; without one, candidates must not have any.
+	Checker Checker
+	// WarmRuns is how often a release is run before requests come to it, 0 to 100;
+	// 0 for not at all.
+	WarmRuns int
+	// Soak says how an active release is watched before it is committed; the zero
+	// value commits at once.
+	Soak Soak
+	// Hooks tell other programs; nil for none.
+	Hooks Hooks
+	// UnloadFirst has the active release unloaded before the new one is tried: a
+	// declared outage, for machines without memory for two. Without it that is
+	// done where AvailableMemory says that there is too little.
+	UnloadFirst bool
+	// AvailableMemory returns how many bytes this machine could still use, false
+	// where it cannot tell. Nil: it cannot.
+	AvailableMemory func() (uint64, bool)
+	// Profile describes this machine in evidence, as JSON; nil for nothing.
+	Profile func() json.RawMessage
+}
+
+// Hooks tell programs outside which release is active.
+type Hooks interface {
+	// Matches says whether anything is to be told about the model.
+	Matches(model string) bool
+	// Switch tells that to takes the place of from, which is nil where there was
+	// none. An error is a failed activation, and Switch is called again the other
+	// way round. It may be called again with what it was told already.
+	Switch(ctx context.Context, from, to *Release) error
 }
 
 // Validate reports everything that is missing.
@@ -52,6 +73,10 @@ func (c Config) Validate() error {
 	if c.Logger == nil {
 		errs = append(errs, errors.New("no logger"))
 	}
+	if c.WarmRuns < 0 || c.WarmRuns > 100 {
+		errs = append(errs, fmt.Errorf("%d warm-up runs, must be 0 to 100", c.WarmRuns))
+	}
+	errs = append(errs, c.Soak.Validate())
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("runtime config: %w", err)
 	}
@@ -73,8 +98,11 @@ type Activator struct {
 	draining map[string]*served // the session that served before, until closed
 	pending  *Release           // of the activation under way
 	stage    Stage
-	cancel   context.CancelFunc // of the holder of turn
+	cancel   context.CancelFunc   // of the holder of turn
+	outages  map[string]time.Time // models without a session while one is replaced
 	closed   bool
+
+	trouble chan struct{} // buffered: a soak has begun, or does badly
 }
 
 // New reads the state file and returns an activator that serves nothing yet:
@@ -100,24 +128,17 @@ func New(cfg Config) (*Activator, error) {
 		models:   models,
 		serving:  make(map[string]*served),
 		draining: make(map[string]*served),
+		outages:  make(map[string]time.Time),
+		trouble:  make(chan struct{}, 1),
+	}
+	blamed := false
+	for _, r := range models {
+		blamed = blamed || (r.Pending != nil && r.Pending.dangerous())
 	}
 	for model, r := range models {
-		if p := r.Pending; p != nil && !p.Restore {
-			models[model] = a.crashed(r)
-		}
+		models[model] = a.interrupted(r, blamed)
 	}
 	return a, nil
-}
-
-// crashed returns r, whose pending candidate was being loaded when the process
-// ended, with that as a failed attempt.
-func (a *Activator) crashed(r modelRecord) modelRecord {
-	p := r.Pending
-	r = r.clone()
-	r.Pending = nil
-	r.fail(Attempt{Release: p.Release, Stage: p.Stage, At: time.Now().UTC(), Reason: "the process ended while loading it", Crashes: 1})
-	a.cfg.Logger.Warn("process had ended during an activation", releaseAttrs(p.Release), slog.String("stage", string(p.Stage)))
-	return r
 }
 
 // Infer runs the model's active release on inputs, and tells which release
@@ -129,7 +150,11 @@ func (a *Activator) Infer(ctx context.Context, model string, inputs map[string]T
 		return nil, ActiveInfo{}, err
 	}
 	defer s.release()
+	start := time.Now()
 	outputs, err := s.session.Run(ctx, inputs)
+	if s.observe(time.Since(start), outputs, err) {
+		a.troubled()
+	}
 	if err != nil {
 		return nil, s.info, fmt.Errorf("infer %s %s: %w", model, s.info.Version, err)
 	}
@@ -154,6 +179,9 @@ func (a *Activator) acquire(model string) (*served, error) {
 func (a *Activator) notActive(model string) error {
 	if why := a.cfg.Engine.Info().Reason; why != "" {
 		return fmt.Errorf("%w: %w", ErrNotActive, NoRuntime(errors.New(why)))
+	}
+	if _, ok := a.outages[model]; ok {
+		return fmt.Errorf("%w: %w", ErrNotActive, ErrUnavailable)
 	}
 	if failed := a.models[model].Failed; len(failed) > 0 {
 		last := failed[len(failed)-1]
@@ -193,6 +221,14 @@ func (a *Activator) Status() []ModelStatus {
 		st := all[model]
 		info := s.info
 		st.Model, st.Active, st.Worker = model, &info, workerOf(s.session)
+		if soak := a.models[model].Soak; soak != nil {
+			st.Soak = s.soakStatus(soak.TriesLeft)
+		}
+		all[model] = st
+	}
+	for model, since := range a.outages {
+		st := all[model]
+		st.Model, st.Outage = model, &since
 		all[model] = st
 	}
 	return slices.SortedFunc(maps.Values(all), func(x, y ModelStatus) int { return strings.Compare(x.Model, y.Model) })
@@ -222,6 +258,7 @@ func (a *Activator) Close() error {
 	a.mu.Unlock()
 
 	a.turn <- struct{}{} // for ever: nobody begins after closed is set
+	paused := a.pauseSoaks()
 	a.mu.Lock()
 	serving, draining := a.serving, a.draining
 	a.serving, a.draining = map[string]*served{}, map[string]*served{}
@@ -229,7 +266,7 @@ func (a *Activator) Close() error {
 	for _, s := range serving {
 		s.retire()
 	}
-	var errs []error
+	errs := []error{paused}
 	for _, sessions := range []map[string]*served{serving, draining} {
 		for model, s := range sessions {
 			if err := s.wait(context.Background()); err != nil {

@@ -68,6 +68,12 @@ type Candidate struct {
 	// returns nil only if all of them are right. It is called once per attempt,
 	// and must stop when ctx ends. Required.
 	Verify func(ctx context.Context) error
+	// Golden is the absolute path of the folder of the release's golden set,
+	// which Verify checks too; empty for a release without one.
+	Golden string
+	// External says that another program runs the model, and is told by the
+	// hooks: nothing is loaded here. Its Entry may be a folder, "." for Dir.
+	External bool
 }
 
 // validate refuses what Release.validate refuses, and a missing Verify.
@@ -81,12 +87,17 @@ func (c Candidate) validate() error {
 // Stage is a step of an activation.
 type Stage string
 
-// The stages of an activation, in their order.
+// The stages of an activation, in their order. Each is in the state file while
+// it lasts. A release that is in none of them and active is committed.
 const (
 	StageVerifying Stage = "verifying" // whole files against their digests
-	StageProbing   Stage = "probing"   // a child process loads the model
+	StageProbing   Stage = "probing"   // a child process loads the model, and runs its golden set
+	StageGolden    Stage = "golden"    // of failures: the golden set, in the child process
 	StageLoading   Stage = "loading"   // this process loads the model
-	StageSwitching Stage = "switching" // the state file is written
+	StageWarming   Stage = "warming"   // this process runs it a few times
+	StageSwitching Stage = "switching" // hooks run, the state file is written
+	StageSoaking   Stage = "soaking"   // active and watched, with tries left; not committed
+	StageCommitted Stage = "committed" // active, and nothing is held against it
 )
 
 // Attempt is an activation that failed. Attempts at the same release and
@@ -100,6 +111,15 @@ type Attempt struct {
 	// Crashes is how many of them ended with the process, which takes whatever
 	// else served with it.
 	Crashes int `json:"crashes,omitempty"`
+	// Class says what the failure comes from; empty for one that was recorded by
+	// an older program, and for a rollback that an operator asked for.
+	Class Class `json:"class,omitempty"`
+	// RolledBack says that the release was active, and was given up for the one
+	// before it.
+	RolledBack bool `json:"rolled_back,omitempty"`
+	// Evidence names the file in the folder evidence, beside the state file, that
+	// holds all that is known.
+	Evidence string `json:"evidence,omitempty"`
 }
 
 // maxCrashes is how often loading a release may end the process before it is
@@ -108,8 +128,18 @@ type Attempt struct {
 const maxCrashes = 3
 
 // Quarantined tells whether the release is not loaded any more until
-// [Activator.Forgive], because that ended the process time and again.
-func (a Attempt) Quarantined() bool { return a.Crashes >= maxCrashes }
+// [Activator.Forgive], because it was rolled back, or because loading it ended
+// the process time and again.
+func (a Attempt) Quarantined() bool { return a.RolledBack || a.Crashes >= maxCrashes }
+
+// Quarantine returns an error that wraps ErrQuarantined and says why a release
+// in quarantine is there.
+func (a Attempt) Quarantine() error {
+	if a.RolledBack {
+		return fmt.Errorf("%w: it was rolled back on %s: %s", ErrQuarantined, a.At.Format(time.DateOnly), a.Reason)
+	}
+	return fmt.Errorf("%w: the process ended %d times while loading it", ErrQuarantined, a.Crashes)
+}
 
 // ActiveInfo describes the release that answered, or is answering.
 type ActiveInfo struct {
@@ -117,6 +147,10 @@ type ActiveInfo struct {
 	Signature Signature `json:"signature"`
 	// ActiveSince is when this process began to serve it.
 	ActiveSince time.Time `json:"active_since"`
+	// External says that another program runs it.
+	External bool `json:"external,omitempty"`
+	// Warm is how long the runs of its warm-up took; nil where there were none.
+	Warm *Latency `json:"warm,omitempty"`
 }
 
 // ModelStatus is what the activator knows about one model.
@@ -135,6 +169,12 @@ type ModelStatus struct {
 	// far it is.
 	Pending      *Release `json:"pending,omitempty"`
 	PendingStage Stage    `json:"pending_stage,omitempty"`
+	// Soak tells how the active release does that is not committed yet, nil for
+	// one that is.
+	Soak *SoakStatus `json:"soak,omitempty"`
+	// Outage is since when the model does not serve because its release is being
+	// replaced on a machine without memory for two.
+	Outage *time.Time `json:"outage,omitempty"`
 	// Failed holds the newest failed attempts, oldest first, at most 8.
 	Failed []Attempt `json:"failed,omitempty"`
 }

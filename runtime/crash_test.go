@@ -82,11 +82,14 @@ func TestCrashAtEachStep(t *testing.T) {
 		{"while probing", func(_ *site, a *Activator, _ *Candidate) {
 			a.cfg.Prober = proberFunc(func(context.Context, string) error { panic(crash{}) })
 		}, "1", false},
-		{"before the journal", beforeWrite(1), "1", false},
-		{"after the journal", afterWrite(1), "1", true},
+		{"verifying is written", afterWrite(1), "1", false},
+		{"probing is written", afterWrite(2), "1", false},
+		{"before loading is written", beforeWrite(3), "1", false},
+		{"loading is written", afterWrite(3), "1", true},
 		{"while loading", func(s *site, _ *Activator, _ *Candidate) { s.engine.onLoad = func() { panic(crash{}) } }, "1", true},
-		{"before the commit point", beforeWrite(2), "1", true},
-		{"after the commit point", afterWrite(2), "2", false},
+		{"switching is written", afterWrite(4), "1", true},
+		{"before the commit point", beforeWrite(5), "1", true},
+		{"after the commit point", afterWrite(5), "2", false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := newSite(t)

@@ -18,20 +18,10 @@ func (a *Activator) Deactivate(ctx context.Context, model string) error {
 	if err := a.drained(ctx, model); err != nil {
 		return fmt.Errorf("deactivate %s: %w", model, err)
 	}
-	err = a.update(model, func(r *modelRecord) { r.Active, r.Previous, r.Pending = nil, nil, nil })
+	err = a.update(model, func(r *modelRecord) { r.Active, r.Previous, r.Pending, r.Soak, r.Untold = nil, nil, nil, nil, false })
 	if err != nil {
 		return fmt.Errorf("deactivate %s: %w", model, err)
 	}
-	a.mu.Lock()
-	old := a.serving[model]
-	delete(a.serving, model)
-	if old != nil {
-		a.draining[model] = old
-	}
-	a.mu.Unlock()
-	if old != nil {
-		old.retire()
-		a.cfg.Logger.Info("model is no longer served", releaseAttrs(old.info.Release))
-	}
+	a.unserve(model)
 	return nil
 }

@@ -26,15 +26,28 @@ var (
 	// library, or does not work on this machine; the text says which and why.
 	// The model may be good: another provider, or another library, may run it.
 	ErrProvider = errors.New("execution provider cannot be used here")
+
 	// ErrGolden: the release's golden set failed: outputs differ from what its
 	// publisher expects, or the set is malformed. Trying the same bytes on the
 	// same machine again is useless.
 	ErrGolden = errors.New("golden set failed")
 
-	// ErrQuarantined: loading the release ended this process time and again,
-	// though the child process survived it. It is not tried before
-	// Activator.Forgive, which only an operator should call.
+	// ErrQuarantined: the release was rolled back, or loading it ended this
+	// process time and again though the child process survived it. It is not
+	// tried before Activator.Forgive, which only an operator should call.
 	ErrQuarantined = errors.New("release is quarantined")
+
+	// ErrHook: what tells another program of the new release failed: a command, a
+	// link, an HTTP call. The release before is told again. Put the hook right.
+	ErrHook = errors.New("activation hook failed")
+
+	// ErrUnavailable: the model's release is being replaced on a machine without
+	// memory for two; wrapped beside ErrNotActive. The caller may try again after
+	// a few seconds.
+	ErrUnavailable = errors.New("unavailable while its release is replaced, try again in a few seconds")
+
+	// ErrNoWayBack: there is no release to roll back to.
+	ErrNoWayBack = errors.New("no release to go back to")
 
 	// ErrInput: the request does not fit the model's signature. The caller must
 	// change the request.

@@ -91,7 +91,9 @@ func (s *fakeSession) Close() error {
 // proberFunc is a Prober.
 type proberFunc func(ctx context.Context, path string) error
 
-func (f proberFunc) Probe(ctx context.Context, path string) error { return f(ctx, path) }
+func (f proberFunc) Probe(ctx context.Context, t Trial) (Report, error) {
+	return Report{}, f(ctx, t.Path)
+}
 
 func fine(context.Context, string) error { return nil }
 
@@ -171,3 +173,23 @@ func status(t *testing.T, a *Activator) ModelStatus {
 }
 
 var discard = slog.New(slog.DiscardHandler)
+
+// fakeChecker runs "golden sets", whose folders' names say how they end.
+type fakeChecker struct{}
+
+func (fakeChecker) Check(ctx context.Context, dir string, s Session) ([]GoldenCheck, error) {
+	if _, err := s.Run(ctx, oneByte); err != nil {
+		return nil, err
+	}
+	check := GoldenCheck{Output: "y", Metric: "element", Value: 2, Limit: 1, Cases: 1}
+	switch filepath.Base(dir) {
+	case "differs":
+		return []GoldenCheck{check}, fmt.Errorf("%w: y", ErrGolden)
+	case "fails":
+		return nil, ErrRun
+	}
+	check.Value, check.OK = 0, true
+	return []GoldenCheck{check}, nil
+}
+
+func (fakeChecker) Inputs(string, Signature) (map[string]Tensor, error) { return oneByte, nil }

@@ -21,7 +21,7 @@ const ProbeArgument = "runtime-probe"
 // ProberConfig configures the child processes of [NewProber].
 type ProberConfig struct {
 	// Executable is the absolute path of the program to start with the
-	// arguments "runtime-probe [-provider NAME] [-cache DIR] PATH". Default: this
+	// arguments "runtime-probe [-provider NAME] [-cache DIR] PATH [GOLDEN]". Default: this
 	// program.
 	Executable string
 	// Provider is the execution provider that the child loads with; default CPU.
@@ -37,6 +37,9 @@ type ProberConfig struct {
 	// Timeout bounds one probe, after which the child is killed.
 	// Default: 2 minutes.
 	Timeout time.Duration
+	// Limits bound the child's memory and its share of the processor. Default:
+	// none but the kernel's, which ends the child before this process.
+	Limits limit.Limits
 	// MaxStderrBytes bounds what is kept of the child's standard error, half of
 	// it from the beginning and half from the end. Default: 2 KiB.
 	MaxStderrBytes int
@@ -67,7 +70,7 @@ func NewProber(cfg ProberConfig) (Prober, error) {
 	if cfg.MaxStderrBytes < 256 || cfg.MaxStderrBytes > 1<<20 {
 		errs = append(errs, fmt.Errorf("max stderr of %d bytes is not within 256 and 1048576", cfg.MaxStderrBytes))
 	}
-	if err := errors.Join(errs...); err != nil {
+	if err := errors.Join(append(errs, cfg.Limits.Validate())...); err != nil {
 		return nil, fmt.Errorf("prober config: %w", err)
 	}
 	return &childProber{cfg: cfg}, nil
@@ -79,7 +82,7 @@ type childProber struct{ cfg ProberConfig }
 const drainTime = 2 * time.Second
 
 // arguments are those of the child.
-func (p *childProber) arguments(path string) []string {
+func (p *childProber) arguments(t Trial) []string {
 	args := []string{ProbeArgument}
 	if p.cfg.Provider != "" {
 		args = append(args, "-provider", string(p.cfg.Provider))
@@ -87,37 +90,77 @@ func (p *childProber) arguments(path string) []string {
 	if p.cfg.CacheDir != "" {
 		args = append(args, "-cache", p.cfg.CacheDir)
 	}
-	return append(args, path)
+	args = append(args, t.Path)
+	if t.Golden != "" {
+		args = append(args, t.Golden)
+	}
+	return args
 }
 
-func (p *childProber) Probe(ctx context.Context, path string) error {
+// errKilled: something other than this process killed the child, which is what
+// the kernel does where memory runs out.
+var errKilled = errors.New("killed from outside, perhaps because memory ran out")
+
+func (p *childProber) Probe(ctx context.Context, t Trial) (Report, error) {
 	limited, cancel := context.WithTimeout(ctx, p.cfg.Timeout)
 	defer cancel()
-	stderr := excerpt.New(p.cfg.MaxStderrBytes)
-	cmd := exec.CommandContext(limited, p.cfg.Executable, p.arguments(path)...)
+	stdout, stderr := &bounded{limit: maxReportBytes}, excerpt.New(p.cfg.MaxStderrBytes)
+	cmd := exec.CommandContext(limited, p.cfg.Executable, p.arguments(t)...)
 	cmd.Env = append(limit.Environ(), p.cfg.Env...)
-	cmd.Stderr = stderr
+	cmd.Stdout, cmd.Stderr = stdout, stderr
 	cmd.WaitDelay = drainTime
-	err := limit.Run(cmd, limit.Limits{})
-	var exit *exec.ExitError
+	err := limit.Run(cmd, p.cfg.Limits)
+	var report Report
+	if len(stdout.kept) > 0 {
+		var bad error
+		if report, bad = decodeReport(stdout.kept); bad != nil && err == nil {
+			err = fmt.Errorf("%w: %w", ErrProbe, bad)
+		}
+	}
+	report.Stderr, report.PeakBytes = stderr.String(), peakBytes(cmd.ProcessState)
+	return report, p.explain(ctx, limited, t, err, cmd.ProcessState, stderr.Said())
+}
+
+// explain says what it means that the child ended with err.
+func (p *childProber) explain(ctx, limited context.Context, t Trial, err error, state *os.ProcessState, said string) error {
+	_, exited := errors.AsType[*exec.ExitError](err)
 	switch {
-	case err == nil:
-		return nil
+	case err == nil || errors.Is(err, ErrProbe):
+		return err
 	case ctx.Err() != nil:
-		return fmt.Errorf("probe %s: %w", path, ctx.Err())
+		return fmt.Errorf("probe %s: %w", t.Path, ctx.Err())
 	case limited.Err() != nil:
-		return fmt.Errorf("%w: %s: no answer within %s, killed%s", ErrProbe, path, p.cfg.Timeout, stderr.Said())
-	case !errors.As(err, &exit):
-		return fmt.Errorf("%w: %s: %w", ErrProbe, path, err)
+		return fmt.Errorf("%w: %s: %w: killed after %s%s", ErrProbe, t.Path, errHung, p.cfg.Timeout, said)
+	case errors.Is(err, limit.ErrMemory), !exited:
+		return fmt.Errorf("%w: %s: %w%s", ErrProbe, t.Path, err, said)
 	}
-	switch exit.ExitCode() {
+	switch state.ExitCode() {
 	case probeRefused:
-		return fmt.Errorf("%w: refused in a child process%s", ErrLoad, stderr.Said())
+		return fmt.Errorf("%w: refused in a child process%s", ErrLoad, said)
 	case probeNoRuntime:
-		return NoRuntime(fmt.Errorf("child process%s", stderr.Said()))
+		return NoRuntime(fmt.Errorf("child process%s", said))
 	case probeProvider:
-		return fmt.Errorf("%w: found in a child process%s", ErrProvider, stderr.Said())
+		return fmt.Errorf("%w: found in a child process%s", ErrProvider, said)
+	case probeGolden:
+		return fmt.Errorf("%w: in a child process%s", ErrGolden, said)
+	case probeRun:
+		return fmt.Errorf("%w: %w: in a child process%s", ErrGolden, ErrRun, said)
 	}
-	// A crash: killed by a signal, a Go panic, or an exit nobody asked for.
-	return fmt.Errorf("%w: %s: child process ended with %s%s", ErrProbe, path, exit.ProcessState, stderr.Said())
+	if killed(state) {
+		return fmt.Errorf("%w: %s: child process %w%s", ErrProbe, t.Path, errKilled, said)
+	}
+	// A crash: ended by a signal, a Go panic, or an exit nobody asked for.
+	return fmt.Errorf("%w: %s: child process ended with %s%s", ErrProbe, t.Path, state, said)
+}
+
+// bounded keeps what is written to it up to a limit, and drops the rest.
+type bounded struct {
+	kept  []byte
+	limit int
+}
+
+// Write never fails.
+func (b *bounded) Write(p []byte) (int, error) {
+	b.kept = append(b.kept, p[:min(len(p), b.limit-len(b.kept))]...)
+	return len(p), nil
 }

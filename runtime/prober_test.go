@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -64,9 +65,9 @@ func misbehave(args []string) int {
 		fmt.Fprintf(os.Stderr, "secret=%q extra=%q", os.Getenv("SECRET"), os.Getenv("EXTRA"))
 		return 1
 	case "no-runtime":
-		return ProbeMain(context.Background(), NoEngine(errors.New("no library")), args, os.Stderr)
+		return ProbeMain(context.Background(), NoEngine(errors.New("no library")), nil, args, os.Stdout, os.Stderr)
 	}
-	return ProbeMain(context.Background(), &fakeEngine{}, args, os.Stderr)
+	return ProbeMain(context.Background(), &fakeEngine{}, fakeChecker{}, args, os.Stdout, os.Stderr)
 }
 
 func newTestProber(t *testing.T, timeout time.Duration) Prober {
@@ -92,7 +93,7 @@ func TestProbeReportsWhatTheChildDid(t *testing.T) {
 		"panic":      {"", ErrProbe, "deliberate"},
 		"odd-exit":   {"", ErrProbe, "exit status 77"},
 		"segv":       {"", ErrProbe, "SIGSEGV"}, // the Go runtime's word for it
-		"killed":     {"", ErrProbe, "signal: killed"},
+		"killed":     {"", ErrProbe, "memory ran out"},
 		"flood":      {"", ErrLoad, "first words"},
 		"env":        {"", ErrLoad, `secret="" extra="1"`},
 		"no-runtime": {"", ErrNoRuntime, "no library"},
@@ -102,7 +103,7 @@ func TestProbeReportsWhatTheChildDid(t *testing.T) {
 			if err := os.WriteFile(path, []byte(c.content), 0o644); err != nil {
 				t.Fatal(err)
 			}
-			err := newTestProber(t, time.Minute).Probe(t.Context(), path)
+			_, err := newTestProber(t, time.Minute).Probe(t.Context(), Trial{Path: path})
 			if c.want == nil {
 				if err != nil {
 					t.Error(err)
@@ -120,8 +121,8 @@ func TestProbeReportsWhatTheChildDid(t *testing.T) {
 }
 
 func TestProbeKillsAChildThatHangs(t *testing.T) {
-	err := newTestProber(t, 300*time.Millisecond).Probe(t.Context(), "/hang")
-	if !errors.Is(err, ErrProbe) || !strings.Contains(err.Error(), "no answer within 300ms") {
+	_, err := newTestProber(t, 300*time.Millisecond).Probe(t.Context(), Trial{Path: "/hang"})
+	if !errors.Is(err, ErrProbe) || !strings.Contains(err.Error(), "killed after 300ms") {
 		t.Errorf("got %v, want ErrProbe", err)
 	}
 }
@@ -129,7 +130,7 @@ func TestProbeKillsAChildThatHangs(t *testing.T) {
 func TestProbeEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
-	if err := newTestProber(t, time.Minute).Probe(ctx, "/hang"); !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := newTestProber(t, time.Minute).Probe(ctx, Trial{Path: "/hang"}); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("got %v, want context.DeadlineExceeded", err)
 	}
 }
@@ -139,7 +140,7 @@ func TestProbeOfAProgramThatIsNotThere(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := p.Probe(t.Context(), "/ok"); !errors.Is(err, ErrProbe) || !errors.Is(err, os.ErrNotExist) {
+	if _, err := p.Probe(t.Context(), Trial{Path: "/ok"}); !errors.Is(err, ErrProbe) || !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("got %v, want ErrProbe", err)
 	}
 }
@@ -180,7 +181,7 @@ func TestProbeMain(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond) // for the run that hangs
 			defer cancel()
 			var stderr strings.Builder
-			if got := ProbeMain(ctx, c.engine, c.args, &stderr); got != c.want || !strings.Contains(stderr.String(), c.text) {
+			if got := ProbeMain(ctx, c.engine, nil, c.args, io.Discard, &stderr); got != c.want || !strings.Contains(stderr.String(), c.text) {
 				t.Errorf("exit code %d and %q, want %d and %q", got, stderr.String(), c.want, c.text)
 			}
 			if e, ok := c.engine.(*fakeEngine); ok && e.open.Load() != 0 {

@@ -28,7 +28,7 @@ func killSelf(sig syscall.Signal) {
 func hangInProbe(pidFile string) {
 	p, err := NewProber(ProberConfig{Timeout: time.Hour, Env: []string{"HANG_PID_FILE=" + pidFile}})
 	if err == nil {
-		err = p.Probe(context.Background(), "/hang")
+		_, err = p.Probe(context.Background(), Trial{Path: "/hang"})
 	}
 	fmt.Fprintln(os.Stderr, err)
 	os.Exit(1)

@@ -5,25 +5,24 @@ import (
 	"fmt"
 )
 
-// quarantined returns an error that wraps ErrQuarantined if loading r has ended
-// the process too often. The caller holds turn.
+// quarantined returns an error that wraps ErrQuarantined if r is in quarantine.
 func (a *Activator) quarantined(r Release) error {
 	a.mu.RLock()
 	defer a.mu.RUnlock()
-	for _, at := range a.models[r.Model].Failed {
-		if at.Same(r) && at.Quarantined() {
-			return quarantine(at.Crashes)
+	return a.models[r.Model].quarantined(r)
+}
+
+func (r modelRecord) quarantined(rel Release) error {
+	for _, at := range r.Failed {
+		if at.Same(rel) && at.Quarantined() {
+			return at.Quarantine()
 		}
 	}
 	return nil
 }
 
-func quarantine(crashes int) error {
-	return fmt.Errorf("%w: the process ended %d times while loading it", ErrQuarantined, crashes)
-}
-
 // Forgive forgets the failed attempts at the model's releases, so that one in
-// quarantine may be tried again; nothing is loaded by it. It waits for an
+// quarantine may be tried again, and their evidence; nothing is loaded by it. It waits for an
 // activation under way, or for ctx. A model that is not known is no error.
 // Errors wrap ErrState (nothing is forgotten), ErrClosed or ctx.Err().
 func (a *Activator) Forgive(ctx context.Context, model string) error {

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"time"
 )
 
 // Resolve says where the files of a recorded release lie now, and how they are
@@ -61,8 +62,12 @@ func (a *Activator) restore(ctx context.Context, model string, resolve Resolve) 
 		}
 		stage, err := a.bringBack(ctx, *rel, resolve)
 		if err == nil {
+			if err := a.tellAgain(ctx, model); err != nil {
+				a.cfg.Logger.Error("other programs may run another release", releaseAttrs(*rel), slog.Any("error", err))
+			}
 			return nil
 		}
+		cause := err
 		err = fmt.Errorf("version %s: %s: %w", rel.Version, stage, err)
 		errs = append(errs, err)
 		if ctx.Err() != nil {
@@ -71,10 +76,11 @@ func (a *Activator) restore(ctx context.Context, model string, resolve Resolve) 
 		}
 		a.cfg.Logger.Error("active release cannot be brought back", releaseAttrs(*rel), slog.String("stage", string(stage)), slog.Any("error", err))
 		if a.quarantined(*rel) == nil { // what is in quarantine was not tried
-			at := Attempt{Release: *rel, Stage: stage, Reason: err.Error()}
+			at := Attempt{Release: *rel, Stage: stage, Class: classOf(cause), Reason: err.Error()}
 			if errors.Is(err, ErrQuarantined) {
-				at.Crashes = maxCrashes
+				at.Crashes, at.Class = maxCrashes, ClassEnvironment
 			}
+			at.Evidence = a.keepEvidence(Evidence{Release: *rel, Stage: stage, Class: at.Class, Reason: at.Reason})
 			a.tolerate(*rel, a.failed(at))
 		}
 		if errors.Is(err, ErrNoRuntime) {
@@ -93,7 +99,7 @@ func (a *Activator) bringBack(ctx context.Context, rel Release, resolve Resolve)
 	}
 	a.mu.RUnlock()
 	if tries > maxCrashes {
-		return StageLoading, quarantine(maxCrashes)
+		return StageLoading, Attempt{Crashes: maxCrashes}.Quarantine()
 	}
 	if err := a.quarantined(rel); err != nil {
 		return StageLoading, err
@@ -108,23 +114,39 @@ func (a *Activator) bringBack(ctx context.Context, rel Release, resolve Resolve)
 	if err != nil {
 		return StageVerifying, fmt.Errorf("find its files: %w", err)
 	}
-	session, stage, err := a.prepare(ctx, c, func() error {
+	p, stage, err := a.prepare(ctx, c, func(s Stage) error {
+		if s != StageLoading { // the others harm nothing, or come after it
+			return nil
+		}
 		a.tolerate(rel, a.update(rel.Model, func(r *modelRecord) {
-			r.Pending = &pending{Release: c.Release, Stage: StageLoading, Restore: true, Tries: tries}
+			r.Pending = &pending{Release: c.Release, Stage: s, Restore: true, Tries: tries}
+			if r.Soak != nil {
+				r.Soak.Clean = false
+			}
 		}))
 		return nil
 	})
 	if err != nil {
-		return stage, err
+		return stage, errors.Join(err, a.unprepare(ctx, p))
 	}
+	watched := false
 	a.tolerate(rel, a.update(rel.Model, func(r *modelRecord) {
 		r.Pending = nil
+		if r.Active == nil || !r.Active.Same(c.Release) {
+			r.Soak, r.Untold = nil, true // gone back to
+		}
 		if r.Previous != nil && r.Previous.Same(c.Release) {
-			r.Previous = nil // gone back to; what was active is among the failed
+			r.Previous = nil // what was active is among the failed
 		}
 		r.Active = &c.Release
+		if r.Soak != nil && a.cfg.Soak.Duration == 0 {
+			r.Soak = nil
+		}
+		if r.Soak != nil {
+			r.Soak.Since, watched = time.Now().UTC(), true
+		}
 	}))
-	a.serve(c.Release, session)
+	a.serve(c, p, watched)
 	return StageSwitching, nil
 }
 

@@ -4,6 +4,8 @@ import (
 	"context"
 	"log/slog"
 	"sync"
+
+	"github.com/dunlin-mesh/dunlin/runtime/watch"
 )
 
 // served is the active session of one model, and the requests on it.
@@ -11,10 +13,16 @@ type served struct {
 	info    ActiveInfo
 	session Session
 	logger  *slog.Logger
+	// candidate is what was activated, to be loaded again; odd are the outputs
+	// that its golden inputs make NaN or infinite.
+	candidate Candidate
+	odd       map[string]bool
 
 	mu      sync.Mutex
 	users   int  // requests under way
 	retired bool // no new requests come; closed when the last one ends
+	window  watch.Window
+	soak    *soak // nil once committed
 
 	closed chan struct{} // closed once session.Close has returned
 	err    error         // what it returned; read after closed

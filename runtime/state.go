@@ -10,13 +10,14 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"github.com/dunlin-mesh/dunlin/internal/durable"
 )
 
 const (
 	stateFile   = "state.json"
-	stateSchema = 1
+	stateSchema = 2 // 1, which is read too, had no soak, classes, evidence, and one pending stage
 
 	// maxStateBytes and maxModels bound what is read back.
 	maxStateBytes = 64 << 20
@@ -42,11 +43,27 @@ type modelRecord struct {
 	Active   *Release  `json:"active,omitempty"`
 	Previous *Release  `json:"previous,omitempty"`
 	Pending  *pending  `json:"pending,omitempty"`
+	Soak     *soaking  `json:"soak,omitempty"` // of Active; nil once that is committed
 	Failed   []Attempt `json:"failed,omitempty"`
+	// Untold says that hooks may have told another release than Active to other
+	// programs: they are run again.
+	Untold bool `json:"untold,omitempty"`
 }
 
-// pending is a load in this process that has begun. The stages before it
-// leave no trace here: a crash in them harms nothing, and is forgotten.
+// soaking is an active release that is not committed.
+type soaking struct {
+	// Since is when this soak began, in the last process that served it.
+	Since time.Time `json:"since"`
+	// TriesLeft is how many unexpected restarts end it: at 0 it has failed.
+	TriesLeft int `json:"tries_left"`
+	// Clean says that the process ended on purpose, which is not held against the
+	// release.
+	Clean bool `json:"clean,omitempty"`
+}
+
+// pending is an activation that has begun. A crash in one of its first stages
+// harms nothing and is forgotten; from loading on it is held against the
+// release.
 type pending struct {
 	Release
 	Stage Stage `json:"stage"`
@@ -61,6 +78,10 @@ type pending struct {
 // clone returns a record that shares nothing that is ever changed in place.
 func (r modelRecord) clone() modelRecord {
 	r.Failed = slices.Clone(r.Failed)
+	if r.Soak != nil {
+		soak := *r.Soak
+		r.Soak = &soak
+	}
 	return r
 }
 
@@ -73,6 +94,7 @@ func (r *modelRecord) fail(a Attempt) {
 	for i, old := range r.Failed {
 		if old.Same(a.Release) {
 			a.Count, a.Crashes = old.Count+1, min(old.Crashes+a.Crashes, maxCrashes)
+			a.RolledBack = a.RolledBack || old.RolledBack
 			r.Failed = slices.Delete(r.Failed, i, i+1)
 			break
 		}
@@ -128,8 +150,8 @@ func decodeState(data []byte) (map[string]modelRecord, error) {
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
 		return nil, errors.New("something follows the state")
 	}
-	if s.Schema != stateSchema {
-		return nil, fmt.Errorf("schema %d, this program knows %d", s.Schema, stateSchema)
+	if s.Schema < 1 || s.Schema > stateSchema {
+		return nil, fmt.Errorf("schema %d, this program knows 1 to %d", s.Schema, stateSchema)
 	}
 	if len(s.Models) > maxModels {
 		return nil, fmt.Errorf("%d models, at most %d", len(s.Models), maxModels)
@@ -150,10 +172,13 @@ func decodeState(data []byte) (map[string]modelRecord, error) {
 func (r modelRecord) validate() error {
 	releases := []*Release{r.Active, r.Previous}
 	if r.Pending != nil {
-		if r.Pending.Stage != StageLoading {
+		if !slices.Contains([]Stage{StageVerifying, StageProbing, StageLoading, StageWarming, StageSwitching}, r.Pending.Stage) {
 			return fmt.Errorf("unknown pending stage %q", r.Pending.Stage)
 		}
 		releases = append(releases, &r.Pending.Release)
+	}
+	if r.Soak != nil && (r.Active == nil || r.Soak.TriesLeft < 1 || r.Soak.TriesLeft > maxTries) {
+		return errors.New("a soak of nothing, or with a number of tries that cannot be")
 	}
 	if len(r.Failed) > maxFailed {
 		return fmt.Errorf("%d failed attempts, at most %d", len(r.Failed), maxFailed)
@@ -161,6 +186,9 @@ func (r modelRecord) validate() error {
 	for _, a := range r.Failed {
 		if a.Crashes < 0 || a.Crashes > maxCrashes {
 			return fmt.Errorf("%d crashes, at most %d", a.Crashes, maxCrashes)
+		}
+		if a.Evidence != "" && a.Evidence != evidenceName(a.Release) {
+			return fmt.Errorf("evidence in %q", a.Evidence)
 		}
 		releases = append(releases, &a.Release)
 	}

@@ -48,6 +48,7 @@ func (a *Activator) update(model string, change func(r *modelRecord)) error {
 	a.mu.RLock()
 	models := maps.Clone(a.models)
 	a.mu.RUnlock()
+	before := models[model].Failed
 	r := models[model].clone()
 	r.Model = model
 	change(&r)
@@ -61,6 +62,7 @@ func (a *Activator) update(model string, change func(r *modelRecord)) error {
 	a.mu.Lock()
 	a.models = models
 	a.mu.Unlock()
+	a.dropEvidence(before, r.Failed)
 	return nil
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/dunlin-mesh/dunlin/node"
 	"github.com/dunlin-mesh/dunlin/node/api"
 	modelrt "github.com/dunlin-mesh/dunlin/runtime"
+	"github.com/dunlin-mesh/dunlin/runtime/limit"
 	"github.com/dunlin-mesh/dunlin/runtime/onnx"
 	"github.com/dunlin-mesh/dunlin/store"
 )
@@ -138,7 +139,10 @@ func newRuntime(config node.Config, log *slog.Logger) (modelrt.Engine, modelrt.P
 		}
 	}
 	// The child tries the very library that this process will use.
-	prober, err := modelrt.NewProber(modelrt.ProberConfig{Env: []string{"DUNLIN_ONNXRUNTIME=" + engine.Info().LibraryPath}})
+	prober, err := modelrt.NewProber(modelrt.ProberConfig{
+		Env:     []string{"DUNLIN_ONNXRUNTIME=" + engine.Info().LibraryPath},
+		Timeout: config.Activation.TrialTime(), Limits: limit.Limits{MemoryBytes: config.Activation.TrialMemoryBytes},
+	})
 	return engine, prober, err
 }
 

@@ -22,6 +22,7 @@ import (
 	"github.com/dunlin-mesh/dunlin/node"
 	"github.com/dunlin-mesh/dunlin/node/api"
 	modelrt "github.com/dunlin-mesh/dunlin/runtime"
+	"github.com/dunlin-mesh/dunlin/runtime/golden"
 	"github.com/dunlin-mesh/dunlin/runtime/onnx"
 	"github.com/dunlin-mesh/dunlin/runtime/profile"
 	"github.com/dunlin-mesh/dunlin/runtime/worker"
@@ -39,7 +40,7 @@ func main() {
 // code.
 func run(ctx context.Context, args []string, getenv func(string) string, stdin io.Reader, stdout, stderr io.Writer) int {
 	if len(args) > 0 && args[0] == modelrt.ProbeArgument {
-		return onnx.ProbeMain(ctx, args[1:], stderr)
+		return onnx.ProbeMain(ctx, args[1:], golden.Checker{}, stdout, stderr)
 	}
 	if len(args) > 0 && args[0] == worker.Argument {
 		return workerMain(ctx, args[1:], stderr)

@@ -20,6 +20,7 @@ import (
 
 	"github.com/dunlin-mesh/dunlin/internal/corpus"
 	modelrt "github.com/dunlin-mesh/dunlin/runtime"
+	"github.com/dunlin-mesh/dunlin/runtime/golden"
 	"github.com/dunlin-mesh/dunlin/runtime/onnx/onnxtest"
 	"github.com/dunlin-mesh/dunlin/runtime/onnx/ortlib"
 )
@@ -29,7 +30,7 @@ func TestMain(m *testing.M) {
 	if len(os.Args) > 1 {
 		switch os.Args[1] {
 		case modelrt.ProbeArgument:
-			os.Exit(ProbeMain(context.Background(), os.Args[2:], os.Stderr))
+			os.Exit(ProbeMain(context.Background(), os.Args[2:], golden.Checker{}, os.Stdout, os.Stderr))
 		case openVINOArgument:
 			os.Exit(openVINOChild(os.Args[2]))
 		case "activate-for-ever":
@@ -61,7 +62,9 @@ func activatorWith(stateDir, library string, prober modelrt.Prober) (*modelrt.Ac
 // time on a busy machine.
 type noProbe struct{}
 
-func (noProbe) Probe(context.Context, string) error { return nil }
+func (noProbe) Probe(context.Context, modelrt.Trial) (modelrt.Report, error) {
+	return modelrt.Report{}, nil
+}
 
 func newActivator(tb testing.TB, stateDir string) *modelrt.Activator {
 	tb.Helper()

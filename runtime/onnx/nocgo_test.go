@@ -4,6 +4,7 @@ package onnx
 
 import (
 	"errors"
+	"io"
 	"strings"
 	"testing"
 
@@ -24,7 +25,7 @@ func TestWithoutCgoNewSaysWhy(t *testing.T) {
 
 func TestWithoutCgoTheProbeSaysWhy(t *testing.T) {
 	var stderr strings.Builder
-	if code := ProbeMain(t.Context(), []string{"/model.onnx"}, &stderr); code != 3 || !strings.Contains(stderr.String(), "CGO_ENABLED=0") {
+	if code := ProbeMain(t.Context(), []string{"/model.onnx"}, nil, io.Discard, &stderr); code != 3 || !strings.Contains(stderr.String(), "CGO_ENABLED=0") {
 		t.Errorf("exit code %d and %q", code, stderr.String())
 	}
 }

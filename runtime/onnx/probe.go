@@ -15,15 +15,15 @@ const exitUsage = 2
 // ProbeMain is the whole program of a probe's child process, see
 // runtime.ProbeMain: args are the arguments after "runtime-probe",
 //
-//	[-provider NAME] [-cache DIR] PATH
+//	[-provider NAME] [-cache DIR] PATH [GOLDEN]
 //
-// and the result is the exit code.
-func ProbeMain(ctx context.Context, args []string, stderr io.Writer) int {
+// checker runs golden sets, and the result is the exit code.
+func ProbeMain(ctx context.Context, args []string, checker modelrt.Checker, stdout, stderr io.Writer) int {
 	engine, rest, err := ForChild(modelrt.ProbeArgument, 1, args, stderr)
 	if err != nil {
 		return exitUsage
 	}
-	return modelrt.ProbeMain(ctx, engine, rest, stderr)
+	return modelrt.ProbeMain(ctx, engine, checker, rest, stdout, stderr)
 }
 
 // ForChild returns the engine of a child process that was started with the

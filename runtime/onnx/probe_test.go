@@ -2,6 +2,7 @@ package onnx
 
 import (
 	"errors"
+	"io"
 	"strings"
 	"testing"
 
@@ -13,7 +14,7 @@ import (
 
 func TestProbeMainRefusesWrongUsage(t *testing.T) {
 	var stderr strings.Builder
-	if code := ProbeMain(t.Context(), []string{"a", "b"}, &stderr); code != 2 || !strings.Contains(stderr.String(), "usage") {
+	if code := ProbeMain(t.Context(), []string{"a", "b", "c"}, nil, io.Discard, &stderr); code != 2 || !strings.Contains(stderr.String(), "usage") {
 		t.Errorf("exit code %d and %q, want 2 and the usage", code, stderr.String())
 	}
 }
@@ -34,7 +35,7 @@ func TestConfigIsChecked(t *testing.T) {
 // about the model.
 func TestProbeOfAProviderIsToldApart(t *testing.T) {
 	var stderr strings.Builder
-	if code := ProbeMain(t.Context(), []string{"-provider", "warp", "m.onnx"}, &stderr); code != 2 || !strings.Contains(stderr.String(), "warp") {
+	if code := ProbeMain(t.Context(), []string{"-provider", "warp", "m.onnx"}, nil, io.Discard, &stderr); code != 2 || !strings.Contains(stderr.String(), "warp") {
 		t.Errorf("exit code %d and %q, want 2 and the name", code, stderr.String())
 	}
 	t.Setenv(ortlib.EnvPath, onnxtest.Library(t))
@@ -42,7 +43,7 @@ func TestProbeOfAProviderIsToldApart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = prober.Probe(t.Context(), corpus.File(t, "silero-onnx/v6.2/silero_vad.onnx"))
+	_, err = prober.Probe(t.Context(), modelrt.Trial{Path: corpus.File(t, "silero-onnx/v6.2/silero_vad.onnx")})
 	if !errors.Is(err, modelrt.ErrProvider) || errors.Is(err, modelrt.ErrLoad) || !strings.Contains(err.Error(), "Windows") {
 		t.Errorf("got %v, want ErrProvider and the reason", err)
 	}

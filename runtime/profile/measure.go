@@ -101,7 +101,7 @@ func try(ctx context.Context, cfg Config, p *Profile) (err error) {
 		if err != nil {
 			return err
 		}
-		why := prober.Probe(ctx, filepath.Join(dir, tinyFile))
+		_, why := prober.Probe(ctx, modelrt.Trial{Path: filepath.Join(dir, tinyFile)})
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}

@@ -19,7 +19,7 @@ func TestMain(m *testing.M) {
 	if len(os.Args) > 1 {
 		switch os.Args[1] {
 		case modelrt.ProbeArgument:
-			os.Exit(onnx.ProbeMain(context.Background(), os.Args[2:], os.Stderr))
+			os.Exit(onnx.ProbeMain(context.Background(), os.Args[2:], nil, os.Stdout, os.Stderr))
 		case profile.MeasureArgument:
 			engine, rest, err := onnx.ForChild(os.Args[1], 0, os.Args[2:], os.Stderr)
 			if err != nil {
