@@ -16,6 +16,7 @@ SUMS       := ./codec/... ./delta/...
 SUMS_RACED := ./codec ./delta
 
 .PHONY: help setup setup-clients build demo test race lint format fuzz bench bench-delta bench-tools bench-swarm bench-swarm-tools check tidy clean
+.PHONY: help setup build demo test race lint format fuzz bench bench-delta bench-tools bench-swarm bench-swarm-tools bench-serve bench-serve-tools check tidy clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -73,6 +74,15 @@ bench-swarm: build bench-swarm-tools ## one file to many nodes over narrow uplin
 bench-swarm-tools: ## the tools that bench-swarm compares with, by apt-get if missing (root on Debian)
 	-@for t in ip tc rsync aria2c syncthing zstd xdelta3; do command -v $$t >/dev/null || missing=1; done; \
 	  test -z "$$missing" || { apt-get update -qq && apt-get install -y -qq iproute2 rsync aria2 syncthing zstd xdelta3; }
+
+bench-serve: setup build ## requests to a node next to ONNX Runtime called directly and to FastAPI; BENCH="-json -skip-python -swaps N"
+	@case " $(BENCH) " in *" -skip-python "*) ;; *) $(MAKE) bench-serve-tools ;; esac
+	$(GO) build -o build/servebench ./testnet/servebench
+	build/servebench -dunlin $(BIN) $(BENCH)
+
+bench-serve-tools: ## Python's onnxruntime and FastAPI, pinned, in build/servebench-venv
+	@test -x build/servebench-venv/bin/uvicorn || { python3 -m venv build/servebench-venv && \
+	  build/servebench-venv/bin/pip install -q -r testnet/servebench/requirements.txt; }
 
 tidy: ## go.mod and go.sum as the code needs them
 	$(GO) mod tidy

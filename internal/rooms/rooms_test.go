@@ -61,6 +61,7 @@ var mayImport = map[string][]string{
 	"testnet":                 {"node/api"},
 	"testnet/lab":             {},
 	"testnet/swarm":           {"testnet", "testnet/lab", "node/api", "manifest"},
+	"testnet/servebench":      {"testnet", "client", "node/api", "runtime", "runtime/onnx"},
 	"testnet/demo":            {"testnet", "node/api", "runtime", "internal/durable"},
 	"internal/durable":        {},
 	"internal/excerpt":        {},
