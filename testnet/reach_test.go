@@ -64,12 +64,18 @@ func place(t *testing.T, f *testnet.Fleet, p *lab.Places, name string, args ...s
 // trade has one node publish and another get it.
 func trade(t *testing.T, dir string, from, to *testnet.Node) {
 	t.Helper()
+	tradeSize(t, dir, from, to, 300_000)
+}
+
+// tradeSize is trade of a release of size bytes.
+func tradeSize(t *testing.T, dir string, from, to *testnet.Node, size int64) {
+	t.Helper()
 	root, file := filepath.Join(dir, "acme.root"), filepath.Join(dir, "vad.bin")
 	must(t, from, "publisher", "create", "acme")
 	must(t, from, "publisher", "export", "acme", "--out", root)
 	must(t, to, "trust", "add", root)
 	must(t, to, "follow", "acme/m")
-	randomFile(t, file, 300_000)
+	randomFile(t, file, size)
 	must(t, from, "publish", file, "--model", "acme/m", "--version", "1.0.0")
 	if err := to.Until(t.Context(), "it holds the release", func(s api.Status) bool { return model(s).State == api.StateCurrent }); err != nil {
 		t.Fatalf("%v\nthe publisher's log ends:\n%s", err, from.LogTail())
