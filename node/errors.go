@@ -42,9 +42,9 @@ func codeOf(err error) api.Code {
 	case is(manifest.ErrName, manifest.ErrCID, modelrt.ErrInput, modelrt.ErrTensor):
 		return api.CodeUsage
 	case is(errWrongModel, bundle.ErrMalformed, transfer.ErrManifest, trust.ErrForged, trust.ErrMalformed, trust.ErrRollback, trust.ErrEquivocation, trust.ErrExpired, trust.ErrMismatch,
-		store.ErrCorrupt, store.ErrMismatch, manifest.ErrContent, modelrt.ErrVerify):
+		store.ErrCorrupt, store.ErrMismatch, manifest.ErrContent, modelrt.ErrVerify, modelrt.ErrGolden):
 		return api.CodeUnverified
-	case is(ErrNotRunning, trust.ErrMoved, store.ErrLocked, trust.ErrLocked, context.DeadlineExceeded):
+	case is(ErrNotRunning, trust.ErrMoved, store.ErrLocked, trust.ErrLocked, modelrt.ErrUnavailable, context.DeadlineExceeded):
 		return api.CodeUnreachable
 	case is(store.ErrFull):
 		return api.CodeBudget

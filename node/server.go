@@ -44,6 +44,7 @@ func (n *Node) Handler() http.Handler {
 	post(mux, n, "carry", n.carry)
 	post(mux, n, "unfollow", n.unfollow)
 	post(mux, n, "retry", n.retry)
+	post(mux, n, "rollback", n.rollback)
 	get(mux, n, "links", n.listLinks)
 	post(mux, n, "link/set", n.setLink)
 	post(mux, n, "link/rm", n.removeLink)

@@ -38,6 +38,7 @@ type cli struct {
 	Carry     carryCmd     `cmd:"" help:"Keep models here to pass them on." group:"Receive"`
 	Unfollow  unfollowCmd  `cmd:"" help:"Stop following or carrying." group:"Receive"`
 	Retry     retryCmd     `cmd:"" help:"Try again what failed for good." group:"Receive"`
+	Rollback  rollbackCmd  `cmd:"" help:"Make an earlier release active again." group:"Receive"`
 	Ls        lsCmd        `cmd:"" help:"List models." group:"Receive"`
 	Bundle    bundleCmd    `cmd:"" help:"Take releases along in a file, and bring them in." group:"Receive"`
 	Plan      planCmd      `cmd:"" help:"Show what a release would cost, over which link, and what it waits for." group:"Links"`
@@ -46,6 +47,7 @@ type cli struct {
 	Wait      waitCmd      `cmd:"" help:"Wait until a release is here, verified and active." group:"Receive"`
 	Path      pathCmd      `cmd:"" help:"Show where a release's files lie." group:"Use"`
 	Infer     inferCmd     `cmd:"" help:"Run a model's active release." group:"Use"`
+	Golden    goldenCmd    `cmd:"" help:"Make and run golden sets." group:"Publish"`
 	Diff      diffCmd      `cmd:"" help:"Show what an update changes and costs." group:"Compare"`
 	Delta     deltaCmd     `cmd:"" help:"Make one file from another and few bytes, without a mesh." group:"Compare"`
 	Profile   profileCmd   `cmd:"" help:"Show what this machine is and can run, measured." group:"Node"`
