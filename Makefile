@@ -15,8 +15,7 @@ EXACT_PKGS := ./store ./transfer ./gossip ./fleet
 SUMS       := ./codec/... ./delta/...
 SUMS_RACED := ./codec ./delta
 
-.PHONY: help setup setup-clients build demo test race lint format fuzz bench bench-delta bench-tools bench-swarm bench-swarm-tools check tidy clean
-.PHONY: help setup build demo test race lint format fuzz bench bench-delta bench-tools bench-swarm bench-swarm-tools bench-serve bench-serve-tools check tidy clean
+.PHONY: help setup setup-clients build demo test race lint format fuzz bench bench-delta bench-tools bench-swarm bench-swarm-tools bench-serve bench-serve-tools check tidy clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
