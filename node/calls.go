@@ -132,6 +132,7 @@ func (n *Node) follow(ctx context.Context, req api.RulesRequest, out *api.Writer
 // tryAgain looks at the wants again, those that failed included: somebody has
 // just asked for their models.
 func (n *Node) tryAgain(match func(manifest.Model) bool) {
+	n.forgetFailed()
 	n.retries.forgive(match)
 	n.board.reopen(match)
 	n.hurry()
@@ -365,5 +366,11 @@ func (n *Node) gc(ctx context.Context, _ none, _ *api.Writer) (api.GCResult, err
 	if err != nil {
 		return api.GCResult{}, err
 	}
-	return api.GCResult{Releases: len(report.Releases), Blocks: report.Blocks, Orphans: report.Orphans, Bytes: report.Bytes}, nil
+	compiled, err := n.removeCompiled(time.Now())
+	if err != nil {
+		return api.GCResult{}, err
+	}
+	return api.GCResult{
+		Releases: len(report.Releases), Blocks: report.Blocks, Orphans: report.Orphans, Bytes: report.Bytes, CompiledBytes: compiled,
+	}, nil
 }

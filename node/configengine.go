@@ -28,8 +28,9 @@ type EngineConfig struct {
 	Nice int `json:"nice,omitempty"`
 }
 
-// providers returns the providers in their order; Validate has found no error.
-func (c EngineConfig) providers() []modelrt.Provider {
+// Order returns the providers, the liked ones first, the CPU alone where none is
+// named. The configuration has been checked.
+func (c EngineConfig) Order() []modelrt.Provider {
 	var order []modelrt.Provider
 	for _, text := range c.Providers {
 		if p, err := modelrt.ParseProvider(text); err == nil && !slices.Contains(order, p) {

@@ -7,11 +7,13 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/libp2p/go-libp2p/core/crypto"
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"github.com/dunlin-mesh/dunlin/internal/durable"
+	modelrt "github.com/dunlin-mesh/dunlin/runtime"
 )
 
 // What lies in a node's home.
@@ -23,6 +25,7 @@ const (
 	trustName     = "trust"
 	publisherName = "publishers"
 	runtimeName   = "runtime"
+	compiledName  = "compiled"   // in the cache: of execution providers
 	cacheName     = "cache"      // may be removed while no node runs
 	fleetName     = "fleet"      // what is known of other nodes
 	ledgerName    = "links.json" // what links carried by day and month
@@ -87,5 +90,10 @@ func loadKey(dir string) (crypto.PrivKey, error) {
 // CacheDir returns the folder in a home of what is only kept to save time: what
 // was measured of the machine, and what execution providers compiled.
 func CacheDir(dir string) string { return filepath.Join(dir, cacheName) }
+
+// CompiledDir returns the folder in a home of what an execution provider compiled.
+func CompiledDir(dir string, p modelrt.Provider) string {
+	return filepath.Join(CacheDir(dir), compiledName, strings.ToLower(string(p)))
+}
 
 func ledgerPath(dir string) string { return filepath.Join(dir, ledgerName) }

@@ -20,6 +20,7 @@ import (
 	"github.com/dunlin-mesh/dunlin/gossip"
 	"github.com/dunlin-mesh/dunlin/manifest"
 	modelrt "github.com/dunlin-mesh/dunlin/runtime"
+	"github.com/dunlin-mesh/dunlin/runtime/profile"
 	"github.com/dunlin-mesh/dunlin/runtime/serve"
 	"github.com/dunlin-mesh/dunlin/site"
 	"github.com/dunlin-mesh/dunlin/store"
@@ -36,6 +37,11 @@ type Options struct {
 	// Prober tries a model in a child process before Engine loads it; required
 	// with an Engine.
 	Prober modelrt.Prober
+	// Others run models with further execution providers, over the same library.
+	Others map[modelrt.Provider]Runner
+	// TryProviders says which execution providers work here, as profile.Measure
+	// does; nil for a node that takes the CPU for the only one.
+	TryProviders func(ctx context.Context) (profile.Profile, error)
 	// Serve has models served even if the configuration does not say so; an
 	// address that it names stands in for the configuration's. Nil for what that
 	// says.
@@ -58,11 +64,16 @@ type Node struct {
 	engine    modelrt.Engine
 	pictures  pictures
 	activator *modelrt.Activator
-	board     *board
-	routes    routes
-	metrics   *prometheus.Registry
-	book      *book
-	keys      *keyring
+	placed    placed
+	latencies *latencies
+	chooser   chooser
+
+	tryProviders func(ctx context.Context) (profile.Profile, error)
+	board        *board
+	routes       routes
+	metrics      *prometheus.Registry
+	book         *book
+	keys         *keyring
 
 	fleetOnce sync.Once // fills the two below
 	fleetRows *fleet.Table
@@ -157,6 +168,12 @@ func Open(o Options) (_ *Node, err error) {
 	}
 	if n.engine == nil {
 		n.engine, o.Prober = modelrt.NoEngine(errors.New("this node was started without an engine")), noProber{}
+	}
+	n.latencies, n.tryProviders = openLatencies(o.Dir, o.Logger), o.TryProviders
+	n.chooser.stale.Store(true)
+	if len(o.Others) > 0 {
+		all := routed{first: Runner{n.engine, o.Prober}, others: o.Others, placed: &n.placed}
+		n.engine, o.Prober = all, all
 	}
 	bounded, err := n.bounded()
 	if err != nil {

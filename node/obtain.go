@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	goruntime "runtime"
+	"path/filepath"
 	"slices"
 
 	"github.com/dunlin-mesh/dunlin/manifest"
@@ -47,23 +47,9 @@ func (n *Node) obtain(ctx context.Context, net *online, w want) error {
 	if err := n.admit(w); err != nil {
 		return err
 	}
-	variants, err := n.needed(m, w)
+	total, err := n.bringVariants(ctx, net, w, errand, m)
 	if err != nil {
 		return err
-	}
-	if len(variants) == 0 {
-		return fmt.Errorf("release %s: %w: it has %d", w.Release, errNoVariant, len(m.Variants))
-	}
-	if err := n.fetch(ctx, net, w, errand, m, variants); err != nil {
-		return err
-	}
-	var total uint64
-	for _, v := range variants {
-		total += v.Size()
-		n.tell(w, entry{state: api.StateVerifying, done: total, total: total})
-		if err := n.install(ctx, w, v); err != nil {
-			return err
-		}
 	}
 	if w.purpose == toRepair {
 		return nil
@@ -73,6 +59,62 @@ func (n *Node) obtain(ctx context.Context, net *online, w want) error {
 	}
 	n.tell(w, entry{state: api.StateCurrent, done: total, total: total})
 	return nil
+}
+
+// bringVariants fetches what w needs of the release and makes it active, where it
+// is followed. A variant that cannot be loaded here makes way for the next one
+// that can. It returns the bytes that are here then.
+func (n *Node) bringVariants(ctx context.Context, net *online, w want, errand transfer.Errand, m *manifest.Manifest) (uint64, error) {
+	for {
+		variants, err := n.needed(m, w)
+		if err != nil {
+			return 0, err
+		}
+		if len(variants) == 0 {
+			return 0, fmt.Errorf("release %s: %w: it has %d, see `dunlin why %s`", w.Release, errNoVariant, len(m.Variants), w.Model)
+		}
+		if err := n.fetch(ctx, net, w, errand, m, variants); err != nil {
+			return 0, err
+		}
+		total, failed, err := n.installAll(ctx, w, variants)
+		if err == nil {
+			if w.purpose == toRun {
+				n.measureLatency(ctx, m, w, variants[0])
+			}
+			return total, nil
+		}
+		if failed == "" || !n.cannotLoad(m, w.Manifest, failed, err) {
+			return 0, err
+		}
+		n.log.Warn("a variant cannot be loaded here, taking another", slog.String("model", string(w.Model)),
+			slog.String("version", w.Version), slog.String("variant", failed), slog.Any("error", err))
+	}
+}
+
+// installAll installs variants one after another. It names the one that cannot be
+// loaded on this machine, if that is what failed.
+func (n *Node) installAll(ctx context.Context, w want, variants []manifest.Variant) (total uint64, failed string, err error) {
+	for _, v := range variants {
+		total += v.Size()
+		n.tell(w, entry{state: api.StateVerifying, done: total, total: total})
+		if err := n.install(ctx, w, v); err != nil {
+			if w.purpose == toRun && variantFault(err) {
+				failed = v.Name
+			}
+			return total, failed, err
+		}
+	}
+	return total, "", nil
+}
+
+// variantFault says whether another variant of the same release may do better.
+func variantFault(err error) bool {
+	for _, target := range []error{modelrt.ErrLoad, modelrt.ErrProbe, modelrt.ErrProvider, modelrt.ErrGolden, modelrt.ErrEntry, modelrt.ErrQuarantined} {
+		if errors.Is(err, target) {
+			return true
+		}
+	}
+	return false
 }
 
 // tell shows people where the model stands; a repair of some release is no
@@ -170,7 +212,7 @@ func (n *Node) bring(ctx context.Context, net *online, w want, m *manifest.Manif
 func (n *Node) needed(m *manifest.Manifest, w want) ([]manifest.Variant, error) {
 	switch w.purpose {
 	case toRun:
-		return n.choose(m), nil
+		return n.choose(m, w.Manifest), nil
 	case toCarry:
 		return m.Variants, nil
 	}
@@ -189,21 +231,8 @@ func (n *Node) needed(m *manifest.Manifest, w want) ([]manifest.Variant, error) 
 	return begun, nil
 }
 
-// choose returns the variant that this machine runs, the first whose
-// requirements hold; none if there is none.
-func (n *Node) choose(m *manifest.Manifest) []manifest.Variant {
-	for _, v := range m.Variants {
-		r := v.Requires
-		if r == nil || (fits(r.OS, goruntime.GOOS) && fits(r.Arch, goruntime.GOARCH)) {
-			return []manifest.Variant{v}
-		}
-	}
-	return nil
-}
-
-func fits(allowed []string, have string) bool {
-	return len(allowed) == 0 || slices.Contains(allowed, have)
-}
+// runsFormat is the format that engines here run.
+const runsFormat = "onnx"
 
 // runnable returns nil if this node's engine runs the variant, or the reason
 // why it does not.
@@ -211,7 +240,7 @@ func (n *Node) runnable(v manifest.Variant) error {
 	if reason := n.engine.Info().Reason; reason != "" {
 		return modelrt.NoRuntime(errors.New(reason))
 	}
-	if v.Format != "onnx" {
+	if v.Format != runsFormat {
 		return fmt.Errorf("no engine of this node runs the format %s: `dunlin path` tells where the verified files lie", v.Format)
 	}
 	return nil
@@ -248,6 +277,7 @@ func (n *Node) candidate(r store.Release, variant string) (modelrt.Candidate, er
 	if err != nil {
 		return modelrt.Candidate{}, err
 	}
+	n.placed.set(filepath.Join(at.Dir, filepath.FromSlash(entry)), n.providerFor(r.Manifest, variant))
 	return modelrt.Candidate{
 		Golden: golden,
 		Release: modelrt.Release{
@@ -276,6 +306,16 @@ func (n *Node) goldenSet(c manifest.CID) (string, error) {
 		return "", fmt.Errorf("find its golden set: %w", err)
 	}
 	return at.Dir, nil
+}
+
+// providerFor returns the execution provider that a variant is loaded with.
+func (n *Node) providerFor(c manifest.CID, variant string) modelrt.Provider {
+	if m, err := n.manifest(c); err == nil {
+		if row, ok := n.decide(m, c).Row(variant); ok && row.Provider != "" {
+			return row.Provider
+		}
+	}
+	return modelrt.CPU
 }
 
 // keep pins the release, what the runtime serves and what it could go back to,

@@ -54,6 +54,7 @@ type outcome struct {
 // A model has one worker at a time, repairs apart. If more than maxWorkers are
 // wanted, those that no peer at hand holds take turns.
 func (n *Node) keepWanted(ctx context.Context, net *online) error {
+	n.look(ctx)
 	n.restore(ctx)
 	workers := make(map[manifest.CID]*worker)
 	outcomes := make(chan outcome)
@@ -62,6 +63,7 @@ func (n *Node) keepWanted(ctx context.Context, net *online) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	for {
+		n.look(ctx)
 		expiry := n.expireRules(ctx)
 		wants, room := n.wanted()
 		n.evict(room.evict)

@@ -50,6 +50,7 @@ func (n *Node) Handler() http.Handler {
 	post(mux, n, "link/rm", n.removeLink)
 	post(mux, n, "allow", n.allow)
 	post(mux, n, "plan", n.plan)
+	post(mux, n, "why", n.why)
 	post(mux, n, "wait", n.wait)
 	post(mux, n, "path", n.path)
 	post(mux, n, "signature", n.signature)

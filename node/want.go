@@ -100,7 +100,7 @@ func (n *Node) wantedAndHeld() (map[manifest.CID]want, map[manifest.CID]store.Re
 			w.purpose = toRun
 		}
 		have := held[r.Manifest]
-		w.kept = whole(have) && slices.Contains(have.Pins, w.pin())
+		w.kept = slices.Contains(have.Pins, w.pin()) && n.wholeFor(w, have)
 		wants[r.Manifest] = w
 	}
 	return wants, held
@@ -148,21 +148,32 @@ func (n *Node) settled(w want) bool {
 // servesOrCannot says whether the release is active, or no engine here runs it.
 func (n *Node) servesOrCannot(w want) bool {
 	active, ok := n.activator.Active(string(w.Model))
-	return (ok && active.Release.Release == w.Manifest.String()) || !n.canRun(w.Manifest)
+	return (ok && active.Release.Release == w.Manifest.String() && n.serves(w.Manifest, active.Variant)) || !n.canRun(w.Manifest)
+}
+
+// serves says whether the variant that serves is the one that is chosen. Where
+// nothing is chosen, what serves stays.
+func (n *Node) serves(c manifest.CID, variant string) bool {
+	m, err := n.manifest(c)
+	if err != nil || len(m.Variants) == 1 {
+		return true
+	}
+	chosen := n.decide(m, c).Chosen
+	return chosen == "" || chosen == variant
 }
 
 // canRun says whether an engine here runs the variant that this machine would
 // choose. A manifest that is not here might be of one.
 func (n *Node) canRun(c manifest.CID) bool {
 	m, err := n.manifest(c)
-	return err != nil || slices.ContainsFunc(n.choose(m), func(v manifest.Variant) bool { return n.runnable(v) == nil })
+	return err != nil || slices.ContainsFunc(n.choose(m, c), func(v manifest.Variant) bool { return n.runnable(v) == nil })
 }
 
 // final says whether only a new release, a restart or an operator's word can
 // change the outcome.
 func final(err error) bool {
 	for _, target := range []error{
-		modelrt.ErrLoad, modelrt.ErrProbe, modelrt.ErrGolden, modelrt.ErrEntry, modelrt.ErrQuarantined,
+		modelrt.ErrLoad, modelrt.ErrProbe, modelrt.ErrProvider, modelrt.ErrGolden, modelrt.ErrEntry, modelrt.ErrQuarantined,
 		manifest.ErrFormat, transfer.ErrManifest, store.ErrMismatch, errWrongModel, errNoVariant,
 	} {
 		if errors.Is(err, target) {

@@ -51,6 +51,7 @@ type cli struct {
 	Diff      diffCmd      `cmd:"" help:"Show what an update changes and costs." group:"Compare"`
 	Delta     deltaCmd     `cmd:"" help:"Make one file from another and few bytes, without a mesh." group:"Compare"`
 	Profile   profileCmd   `cmd:"" help:"Show what this machine is and can run, measured." group:"Node"`
+	Why       whyCmd       `cmd:"" help:"Show how this node chose among a release's variants." group:"Use"`
 	Verify    verifyCmd    `cmd:"" help:"Compare whole files with their manifests." group:"Keep in order"`
 	Fsck      fsckCmd      `cmd:"" help:"Check the store, chunk by chunk." group:"Keep in order"`
 	GC        gcCmd        `cmd:"" name:"gc" help:"Remove what nothing needs." group:"Keep in order"`

@@ -14,6 +14,7 @@ import (
 	modelrt "github.com/dunlin-mesh/dunlin/runtime"
 	"github.com/dunlin-mesh/dunlin/runtime/limit"
 	"github.com/dunlin-mesh/dunlin/runtime/onnx"
+	"github.com/dunlin-mesh/dunlin/runtime/profile"
 	"github.com/dunlin-mesh/dunlin/store"
 )
 
@@ -118,7 +119,16 @@ func (e *env) open(log *slog.Logger, serving *node.ServeConfig) (*node.Node, err
 	if err != nil {
 		return nil, err
 	}
-	return node.Open(node.Options{Dir: e.dir, Engine: engine, Prober: prober, Serve: serving, Logger: log})
+	others, err := otherProviders(e.dir, config, engine)
+	if err != nil {
+		return nil, err
+	}
+	try := func(ctx context.Context) (profile.Profile, error) {
+		return profile.Measure(ctx, profile.Config{
+			Dir: node.CacheDir(e.dir), Engine: engine.Info(), Providers: config.Engine.Order(), NoSpeed: true,
+		})
+	}
+	return node.Open(node.Options{Dir: e.dir, Engine: engine, Prober: prober, Others: others, TryProviders: try, Serve: serving, Logger: log})
 }
 
 // newRuntime makes the engine and the prober. A node that cannot run models is
@@ -144,6 +154,35 @@ func newRuntime(config node.Config, log *slog.Logger) (modelrt.Engine, modelrt.P
 		Timeout: config.Activation.TrialTime(), Limits: limit.Limits{MemoryBytes: config.Activation.TrialMemoryBytes},
 	})
 	return engine, prober, err
+}
+
+// otherProviders makes an engine and a prober for each execution provider beside
+// the CPU that the configuration names. They share the library of the first
+// engine, since a process can open one; a cache for what they compile lies in
+// the home.
+func otherProviders(dir string, config node.Config, engine modelrt.Engine) (map[modelrt.Provider]node.Runner, error) {
+	if engine.Info().Reason != "" {
+		return nil, nil
+	}
+	others := make(map[modelrt.Provider]node.Runner)
+	for _, p := range config.Engine.Order() {
+		if p == modelrt.CPU {
+			continue
+		}
+		cache := node.CompiledDir(dir, p)
+		other, err := onnx.New(onnx.Config{LibraryPath: engine.Info().LibraryPath, Provider: p, CacheDir: cache})
+		if err != nil {
+			return nil, err
+		}
+		prober, err := modelrt.NewProber(modelrt.ProberConfig{
+			Provider: p, CacheDir: cache, Env: []string{"DUNLIN_ONNXRUNTIME=" + engine.Info().LibraryPath},
+		})
+		if err != nil {
+			return nil, err
+		}
+		others[p] = node.Runner{Engine: other, Prober: prober}
+	}
+	return others, nil
 }
 
 func (e *env) logger() *slog.Logger {

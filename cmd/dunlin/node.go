@@ -5,6 +5,10 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
 
 	"github.com/dunlin-mesh/dunlin/node"
 	"github.com/dunlin-mesh/dunlin/node/api"
@@ -75,7 +79,8 @@ type upCmd struct {
 // Help is the second part of `dunlin up --help`.
 func (upCmd) Help() string {
 	return `Runs until it is interrupted. Nothing is lost by stopping it at any moment: what has arrived stays, what is
-wanted is wanted again at the next start. Other commands talk to the running node by themselves.
+wanted is wanted again at the next start. Other commands talk to the running node by themselves. On SIGHUP it looks at
+its hardware, memory and execution providers again, and decides anew which variants to run.
 
 Examples:
   dunlin up
@@ -96,7 +101,25 @@ func (c upCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
+	defer onHangup(n.Reconsider)()
 	return errors.Join(n.Run(e), n.Close())
+}
+
+// onHangup calls f on each SIGHUP, until the function that it returns is called.
+func onHangup(f func()) (stop func()) {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGHUP)
+	var loop sync.WaitGroup
+	loop.Go(func() {
+		for range signals {
+			f()
+		}
+	})
+	return func() {
+		signal.Stop(signals)
+		close(signals)
+		loop.Wait()
+	}
 }
 
 // serving returns where models are to be served, nil for where the

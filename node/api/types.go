@@ -333,4 +333,7 @@ type GCResult struct {
 	Blocks   int    `json:"blocks"`
 	Orphans  int    `json:"orphans"`
 	Bytes    uint64 `json:"bytes"`
+	// CompiledBytes were freed of what execution providers had compiled, which
+	// they make again when they next load.
+	CompiledBytes uint64 `json:"compiled_bytes,omitempty"`
 }

@@ -27,7 +27,7 @@ type Config struct {
 	// ProviderOptions are handed to the provider as they are, over what this
 	// package sets: OpenVINO device_type=CPU, TensorRT its caches. At most 64.
 	ProviderOptions map[string]string
-	// CacheDir is the absolute path of a folder for what providers compile, such
+	// CacheDir is the absolute path of a folder for what this provider compiles, such
 	// as TensorRT engines; it is made when a provider first needs it, and whoever
 	// owns it may remove it while no session is being loaded. Default: no cache.
 	CacheDir string

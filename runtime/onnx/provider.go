@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"maps"
 	"os"
-	"path/filepath"
 	"runtime"
 	"strings"
 
@@ -28,9 +27,8 @@ func appendProvider(opts *ort.SessionOptions, cfg Config) error {
 	}
 	options := defaultOptions(p)
 	if cfg.CacheDir != "" {
-		dir := filepath.Join(cfg.CacheDir, strings.ToLower(string(p)))
-		if cached := cacheOptions(p, dir); len(cached) > 0 {
-			if err := os.MkdirAll(dir, 0o700); err != nil {
+		if cached := cacheOptions(p, cfg.CacheDir); len(cached) > 0 {
+			if err := os.MkdirAll(cfg.CacheDir, 0o700); err != nil {
 				return fmt.Errorf("make cache folder: %w", err)
 			}
 			maps.Copy(options, cached)
