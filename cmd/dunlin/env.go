@@ -119,7 +119,7 @@ func (e *env) open(log *slog.Logger, serving *node.ServeConfig) (*node.Node, err
 	if err != nil {
 		return nil, err
 	}
-	others, err := otherProviders(e.dir, config, engine)
+	others, err := otherProviders(e.dir, config, engine, log)
 	if err != nil {
 		return nil, err
 	}
@@ -160,7 +160,7 @@ func newRuntime(config node.Config, log *slog.Logger) (modelrt.Engine, modelrt.P
 // the CPU that the configuration names. They share the library of the first
 // engine, since a process can open one; a cache for what they compile lies in
 // the home.
-func otherProviders(dir string, config node.Config, engine modelrt.Engine) (map[modelrt.Provider]node.Runner, error) {
+func otherProviders(dir string, config node.Config, engine modelrt.Engine, log *slog.Logger) (map[modelrt.Provider]node.Runner, error) {
 	if engine.Info().Reason != "" {
 		return nil, nil
 	}
@@ -171,6 +171,9 @@ func otherProviders(dir string, config node.Config, engine modelrt.Engine) (map[
 		}
 		cache := node.CompiledDir(dir, p)
 		other, err := onnx.New(onnx.Config{LibraryPath: engine.Info().LibraryPath, Provider: p, CacheDir: cache})
+		if err == nil && config.Engine.Worker {
+			other, err = inWorkers(other, config, log, "-provider", string(p), "-cache", cache)
+		}
 		if err != nil {
 			return nil, err
 		}

@@ -13,12 +13,13 @@ import (
 
 // inWorkers returns an engine that runs models in worker processes, which load
 // them as engine would.
-func inWorkers(engine modelrt.Engine, config node.Config, log *slog.Logger) (modelrt.Engine, error) {
+func inWorkers(engine modelrt.Engine, config node.Config, log *slog.Logger, arguments ...string) (modelrt.Engine, error) {
 	return worker.New(worker.Config{
-		Info:   engine.Info(),
-		Env:    []string{"DUNLIN_ONNXRUNTIME=" + engine.Info().LibraryPath},
-		Limits: config.Engine.Limits(),
-		Logger: log,
+		Info:      engine.Info(),
+		Arguments: arguments,
+		Env:       []string{"DUNLIN_ONNXRUNTIME=" + engine.Info().LibraryPath},
+		Limits:    config.Engine.Limits(),
+		Logger:    log,
 	})
 }
 
