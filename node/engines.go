@@ -67,6 +67,6 @@ func (r routed) Load(ctx context.Context, path string) (modelrt.Session, error) 
 }
 
 // Probe implements modelrt.Prober.
-func (r routed) Probe(ctx context.Context, path string) error {
-	return r.runner(path).Prober.Probe(ctx, path)
+func (r routed) Probe(ctx context.Context, t modelrt.Trial) (modelrt.Report, error) {
+	return r.runner(t.Path).Prober.Probe(ctx, t)
 }
