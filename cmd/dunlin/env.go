@@ -179,6 +179,7 @@ func otherProviders(dir string, config node.Config, engine modelrt.Engine, log *
 		}
 		prober, err := modelrt.NewProber(modelrt.ProberConfig{
 			Provider: p, CacheDir: cache, Env: []string{"DUNLIN_ONNXRUNTIME=" + engine.Info().LibraryPath},
+			Timeout: config.Activation.TrialTime(), Limits: limit.Limits{MemoryBytes: config.Activation.TrialMemoryBytes},
 		})
 		if err != nil {
 			return nil, err
