@@ -12,9 +12,9 @@ import (
 // only while packages are initialised. Its own package gzip does the same.
 var _ = register(deflate{})
 
-func register(c encoding.Compressor) struct{} {
+func register(c encoding.Compressor) encoding.Compressor {
 	encoding.RegisterCompressor(c)
-	return struct{}{}
+	return c
 }
 
 // deflate is the compressor that gRPC calls by that name: zlib's format, as

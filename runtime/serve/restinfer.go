@@ -27,7 +27,8 @@ func (s *Server) postInfer(w http.ResponseWriter, r *http.Request, e endpoint) e
 	if err != nil {
 		return err
 	}
-	return s.writeAnswer(w, r, parts)
+	s.writeAnswer(w, r, parts)
+	return nil
 }
 
 // answer reads and runs a request. It returns the answer, JSON first and then
@@ -160,7 +161,7 @@ func tensorData(t modelrt.Tensor) (json.RawMessage, error) {
 
 // writeAnswer writes the parts of an answer, packed where the client accepts
 // that.
-func (s *Server) writeAnswer(w http.ResponseWriter, r *http.Request, parts [][]byte) error {
+func (s *Server) writeAnswer(w http.ResponseWriter, r *http.Request, parts [][]byte) {
 	header := w.Header()
 	header.Set("Content-Type", "application/json")
 	if len(parts) > 1 {
@@ -183,8 +184,7 @@ func (s *Server) writeAnswer(w http.ResponseWriter, r *http.Request, parts [][]b
 	w.WriteHeader(http.StatusOK)
 	for _, p := range packed {
 		if _, err := w.Write(p); err != nil {
-			return nil // the client has gone away; nobody is left to tell
+			return // the client has gone away; nobody is left to tell
 		}
 	}
-	return nil
 }

@@ -99,7 +99,7 @@ func (Codec) Unmarshal(data mem.BufferSlice, v any) error {
 		if data.Len() > MaxHeaderBytes {
 			return fmt.Errorf("%w: a message of %d bytes, at most %d", ErrMalformed, data.Len(), MaxHeaderBytes)
 		}
-		return proto.Unmarshal(data.Materialize(), m)
+		return proto.Unmarshal(data.Materialize(), m) //nolint:misspell // gRPC's own name
 	}
 	return fmt.Errorf("unmarshal %T: no protobuf message", v)
 }

@@ -78,7 +78,8 @@ func TestContents(t *testing.T) {
 			t.Fatalf("%s has no typed contents", d)
 		}
 		out, _, err := wire.ParseContents(d, in.Shape, c)
-		if err != nil || !(d == modelrt.F32 || d == modelrt.F64) && !bytes.Equal(out.Data, data) || len(out.Data) != 24 {
+		same := d == modelrt.F32 || d == modelrt.F64 || bytes.Equal(out.Data, data) // a NaN may become another
+		if err != nil || !same || len(out.Data) != 24 {
 			t.Fatalf("%s: %v, %v, want %v", d, out, err, data)
 		}
 	})
@@ -104,7 +105,12 @@ func TestBinaryUsesEverything(t *testing.T) {
 		t.Errorf("%q, %v", parts, err)
 	}
 	for _, tensors := range [][]wire.Tensor{
-		{sized("2")}, {sized("6")}, {sized("-1")}, {sized(`"5"`)}, {sized("18446744073709551616")}, {{}},
+		{sized("2")},
+		{sized("6")},
+		{sized("-1")},
+		{sized(`"5"`)},
+		{sized("18446744073709551616")},
+		{{}},
 		{{Data: []byte("[1]"), Parameters: wire.Parameters{wire.BinaryDataSize: []byte("5")}}},
 	} {
 		if _, err := wire.Binary(tensors, []byte("abcde")); !errors.Is(err, wire.ErrMalformed) {
