@@ -104,7 +104,7 @@ func (n *Node) decide(m *manifest.Manifest, c manifest.CID) variant.Decision {
 	return variant.Choose(variant.Input{
 		Variants: m.Variants, Profile: n.profile(), Providers: n.config.Engine.Order(),
 		Runs:    func(format string) bool { return format == runsFormat },
-		Serving: serving, ServingBytes: bytes,
+		Serving: serving, ServingBytes: bytes, UnloadFirst: n.config.Activation.UnloadFirst,
 		Latency: func(v manifest.Variant, p modelrt.Provider) (time.Duration, bool) {
 			return n.latencies.of(m.Model, c, v.Name, p)
 		},
