@@ -5,7 +5,8 @@ import "time"
 // Supervised is a [Session] whose model runs in a worker process, which may end
 // without harm to this one and is started again then. The session keeps its
 // place meanwhile: requests that were under way fail with ErrWorker, later ones
-// wait for the new worker.
+// wait for the new worker. A session that stands before another one, such as a
+// queue, has a method Unwrap() Session, by which that one is found.
 type Supervised interface {
 	// Worker tells how the worker is. It does not wait. An activator that sees
 	// Crashes grow may go back to the previous release.
@@ -30,12 +31,18 @@ type Worker struct {
 	LastCrashAt time.Time `json:"last_crash_at,omitzero"`
 }
 
-// workerOf is what s tells about its worker, nil for a session in this process.
+// workerOf is what s, or the session that it stands before, tells about its
+// worker; nil for a session in this process.
 func workerOf(s Session) *Worker {
-	supervised, ok := s.(Supervised)
-	if !ok {
-		return nil
+	for {
+		switch of := s.(type) {
+		case Supervised:
+			w := of.Worker()
+			return &w
+		case interface{ Unwrap() Session }:
+			s = of.Unwrap()
+		default:
+			return nil
+		}
 	}
-	w := supervised.Worker()
-	return &w
 }

@@ -58,6 +58,10 @@ type result struct {
 
 func (s *session) Signature() modelrt.Signature { return s.inner.Signature() }
 
+// Unwrap returns the session that the queue stands before, so that its worker
+// can be told of.
+func (s *session) Unwrap() modelrt.Session { return s.inner }
+
 // Close waits for batches whose requests have left, and closes the model.
 func (s *session) Close() error {
 	s.groups.Wait()

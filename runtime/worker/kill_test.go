@@ -78,7 +78,7 @@ func TestKillUnderLoad(t *testing.T) {
 // TestStoppedWorkerHoldsNoDeadline stops a worker: requests end when their
 // contexts do, whatever their size, and the worker is replaced.
 func TestStoppedWorkerHoldsNoDeadline(t *testing.T) {
-	s := load(t, newEngine(t, func(c *worker.Config) { c.ArenaBytes, c.StopTimeout = 64<<10, time.Second }), "double")
+	s := load(t, newEngine(t, func(c *worker.Config) { c.ArenaBytes, c.StopTimeout = 64<<10, 4*time.Second }), "double")
 	pid := workerOf(t, s).PID
 	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
@@ -86,12 +86,12 @@ func TestStoppedWorkerHoldsNoDeadline(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range 8 {
 		wg.Go(func() {
+			in := enginetest.X(make([]float32, 1+i*200_000)...) // up to 5.6 MB: more than a socket takes
 			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)
 			defer cancel()
-			begin := time.Now()
-			_, err := s.Run(ctx, enginetest.X(make([]float32, 1+i*200_000)...)) // up to 5.6 MB: more than a socket takes
-			if took := time.Since(begin); !errors.Is(err, context.DeadlineExceeded) || took > 700*time.Millisecond {
-				t.Errorf("got %v after %s", err, took)
+			// Had it waited for the worker, it would have failed with the worker's end.
+			if _, err := s.Run(ctx, in); !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("got %v", err)
 			}
 		})
 	}
@@ -104,7 +104,7 @@ func TestStoppedWorkerHoldsNoDeadline(t *testing.T) {
 		return err == nil
 	})
 	enginetest.CheckDouble(t, in, out)
-	if w := workerOf(t, s); w.PID == pid || !strings.Contains(w.LastCrash, "did not stop within 1s") {
+	if w := workerOf(t, s); w.PID == pid || !strings.Contains(w.LastCrash, "did not stop within 4s") {
 		t.Errorf("worker is %+v", w)
 	}
 }

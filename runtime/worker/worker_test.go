@@ -218,9 +218,8 @@ func TestRunThatDoesNotStopEndsTheWorker(t *testing.T) {
 	first := workerOf(t, s).PID
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
-	begin := time.Now()
-	if _, err := s.Run(ctx, enginetest.X(1)); !errors.Is(err, context.DeadlineExceeded) || time.Since(begin) > 250*time.Millisecond {
-		t.Errorf("got %v after %s", err, time.Since(begin))
+	if _, err := s.Run(ctx, enginetest.X(1)); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("got %v", err)
 	}
 	// Another run of the same worker is told why it ended.
 	_, err := s.Run(t.Context(), enginetest.X(1))
