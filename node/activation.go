@@ -1,12 +1,15 @@
 package node
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
 	"time"
 
+	"github.com/dunlin-mesh/dunlin/manifest"
 	modelrt "github.com/dunlin-mesh/dunlin/runtime"
 	"github.com/dunlin-mesh/dunlin/runtime/golden"
+	"github.com/dunlin-mesh/dunlin/runtime/hook"
 )
 
 // Activation is how a release comes to serve. Every field may be left out.
@@ -41,6 +44,8 @@ type Activation struct {
 	// only. Default 0, no bound: when memory runs out, the kernel ends it before
 	// the node.
 	TrialMemoryBytes int64 `json:"trial_memory_bytes,omitempty"`
+	// Hooks tell other programs which release is active: of models of any format.
+	Hooks hook.Set `json:"hooks,omitempty"`
 }
 
 func (a Activation) validate() error {
@@ -56,7 +61,7 @@ func (a Activation) validate() error {
 	if a.TrialMemoryBytes < 0 {
 		return fmt.Errorf("activation: trial_memory_bytes %d is negative", a.TrialMemoryBytes)
 	}
-	if err := a.soak().Validate(); err != nil {
+	if err := errors.Join(a.soak().Validate(), a.Hooks.Validate()); err != nil {
 		return fmt.Errorf("activation: %w", err)
 	}
 	return nil
@@ -101,6 +106,24 @@ func (n *Node) activatorConfig(engine modelrt.Engine, prober modelrt.Prober) mod
 	a := n.config.Activation
 	return modelrt.Config{
 		StateDir: filepath.Join(n.dir, runtimeName), Engine: engine, Prober: prober, Logger: n.log,
-		Checker: golden.Checker{}, WarmRuns: a.warmRuns(), Soak: a.soak(), UnloadFirst: a.UnloadFirst,
+		Checker: golden.Checker{}, WarmRuns: a.warmRuns(), Soak: a.soak(), UnloadFirst: a.UnloadFirst, Hooks: a.Hooks,
 	}
+}
+
+// handedOver says whether another program runs the variant, which hooks tell of
+// it.
+func (n *Node) handedOver(model manifest.Model, v manifest.Variant) bool {
+	return v.Format != "onnx" && n.config.Activation.Hooks.Matches(string(model))
+}
+
+// entryOf returns what of a variant's files is loaded: for another program the
+// only file, or the folder of several.
+func entryOf(paths []string, external bool) (string, error) {
+	switch {
+	case !external:
+		return modelrt.ChooseEntry(paths)
+	case len(paths) == 1:
+		return paths[0], nil
+	}
+	return ".", nil
 }

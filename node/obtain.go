@@ -249,7 +249,7 @@ func (n *Node) runnable(v manifest.Variant) error {
 // install checks the variant's files whole and, where it is followed and can
 // run, makes it active.
 func (n *Node) install(ctx context.Context, w want, v manifest.Variant) error {
-	if w.purpose != toRun || n.runnable(v) != nil {
+	if w.purpose != toRun || (n.runnable(v) != nil && !n.handedOver(w.Model, v)) {
 		return n.store.Verify(ctx, w.Manifest, v.Name, nil)
 	}
 	candidate, err := n.candidate(w.Release, v.Name)
@@ -269,7 +269,11 @@ func (n *Node) candidate(r store.Release, variant string) (modelrt.Candidate, er
 	for i, f := range at.Files {
 		paths[i] = f.Path
 	}
-	entry, err := modelrt.ChooseEntry(paths)
+	external, err := n.isHandedOver(r, variant)
+	if err != nil {
+		return modelrt.Candidate{}, err
+	}
+	entry, err := entryOf(paths, external)
 	if err != nil {
 		return modelrt.Candidate{}, fmt.Errorf("%s: %w", r, err)
 	}
@@ -279,7 +283,8 @@ func (n *Node) candidate(r store.Release, variant string) (modelrt.Candidate, er
 	}
 	n.placed.set(filepath.Join(at.Dir, filepath.FromSlash(entry)), n.providerFor(r.Manifest, variant))
 	return modelrt.Candidate{
-		Golden: golden,
+		Golden:   golden,
+		External: external,
 		Release: modelrt.Release{
 			Model: string(r.Model), Version: r.Version, Sequence: r.Sequence,
 			Release: r.Manifest.String(), Variant: variant, Dir: at.Dir, Entry: entry,
@@ -292,6 +297,16 @@ func (n *Node) candidate(r store.Release, variant string) (modelrt.Candidate, er
 			return err
 		},
 	}, nil
+}
+
+// isHandedOver is handedOver of a variant by its name.
+func (n *Node) isHandedOver(r store.Release, variant string) (bool, error) {
+	m, err := n.manifest(r.Manifest)
+	if err != nil {
+		return false, err
+	}
+	v, ok := m.Variant(variant)
+	return ok && n.handedOver(r.Model, v), nil
 }
 
 // goldenSet returns the folder of a release's golden set, empty for one that
