@@ -16,18 +16,22 @@
 //
 // # Activation
 //
-//	Candidate.Verify              whole files against their digests
-//	Prober.Probe                  a child process loads it: crashes stay there
-//	state.json: pending           a crash until here: forgotten, try again
-//	Engine.Load                   a crash here: counted, the third quarantines
-//	state.json: active, previous  the commit point, one durable write
-//	switch in memory              new requests go to the new session
-//	drain, close the old one      requests in flight finish on what they began on
+//	verifying   whole files, golden set too, against their digests
+//	probing     a child process loads it and runs its golden set: crashes stay there
+//	loading     this process loads it; a crash from here on is held against it
+//	warming     this process runs it a few times
+//	switching   hooks tell other programs; then one durable write, the commit point
+//	soaking     it serves, watched, with tries left: errors, NaN, latency, restarts
+//	committed
 //
-// Whatever fails on the way, the active release keeps serving undisturbed, and
-// the reason is recorded and returned. A release whose loading ended the process
-// three times, as new or as the active one, is quarantined: no start and no
-// Activate loads it again before [Activator.Forgive].
+// Each stage is in state.json while it lasts. Whatever fails before the switch,
+// the active release keeps serving; what fails while it is watched is rolled
+// back to the release before, or taken out of service where there is none. A
+// release that was rolled back, or whose loading ended the process three times,
+// is quarantined: nothing loads it again before [Activator.Forgive]. A failure
+// has a [Class], and a file of [Evidence] beside state.json. Without memory for
+// two releases the old one is unloaded first, a declared outage, and loaded
+// again where the new one fails.
 //
 // # Promised
 //
@@ -38,8 +42,8 @@
 //
 // # Not promised
 //
-// That a release is good: golden sets, warm-up, watching and rolling back by
-// itself come with the full activation state machine. That a file stays
+// That a release is good: it does what its golden set says, no more. That NaN is
+// seen in large outputs: evenly spread samples are looked at. That a file stays
 // unchanged after Verify: the store sees to that. That a session can be
 // interrupted at once: cancelling a context stops ONNX Runtime between two
 // nodes of the graph.
