@@ -53,6 +53,7 @@ func TestStories(t *testing.T) {
 				e.Setenv("CORPUS", corpus)
 			}
 			e.Setenv("DUNLIN_ONNXRUNTIME", onnxtest.Find())
+			e.Setenv("OPENVINO", onnxtest.FindOpenVINO())
 			e.Setenv("zeros512", zeros(1, 512))
 			e.Setenv("zeros256", zeros(2, 1, 128))
 			return errors.Join(
@@ -63,6 +64,8 @@ func TestStories(t *testing.T) {
 			switch cond {
 			case "corpus":
 				return corpusDir() != "", nil
+			case "openvino":
+				return onnxtest.FindOpenVINO() != "", nil
 			case "ort":
 				return onnxtest.Find() != "", nil
 			}

@@ -9,18 +9,14 @@ import (
 	"github.com/dunlin-mesh/dunlin/runtime/onnx/ortlib"
 )
 
-// OpenVINO returns the absolute path of the library with OpenVINO that
-// `go run ./internal/setup -openvino` put under build/ of the checkout, and
-// skips the test, saying so, where there is none.
-func OpenVINO(tb testing.TB) string {
-	tb.Helper()
+// FindOpenVINO returns the absolute path of the library with OpenVINO that
+// `go run ./internal/setup -openvino` put under build/ of the checkout around
+// the working folder; empty where there is none.
+func FindOpenVINO() string {
 	lib, ok := ortlib.OpenVINO(runtime.GOOS, runtime.GOARCH)
-	if !ok {
-		tb.Skipf("SKIP: no ONNX Runtime with OpenVINO for %s/%s", runtime.GOOS, runtime.GOARCH)
-	}
 	wd, err := os.Getwd()
-	if err != nil {
-		tb.Fatal(err)
+	if !ok || err != nil {
+		return ""
 	}
 	for at := wd; ; at = filepath.Dir(at) {
 		path := filepath.Join(at, "build", lib.RelPath())
@@ -28,7 +24,17 @@ func OpenVINO(tb testing.TB) string {
 			return path
 		}
 		if at == filepath.Dir(at) {
-			tb.Skip("SKIP: no ONNX Runtime with OpenVINO: run `go run ./internal/setup -openvino`")
+			return ""
 		}
 	}
+}
+
+// OpenVINO is FindOpenVINO, and skips the test, saying so, where there is none.
+func OpenVINO(tb testing.TB) string {
+	tb.Helper()
+	path := FindOpenVINO()
+	if path == "" {
+		tb.Skip("SKIP: no ONNX Runtime with OpenVINO: run `go run ./internal/setup -openvino` (linux/amd64)")
+	}
+	return path
 }
