@@ -214,14 +214,11 @@ func (p *process) kill(reason string) {
 	_ = p.child.Kill() // fails only where it is gone
 }
 
-// gone tells whether the worker has ended.
+// gone tells whether the worker has ended; it does before any run is told.
 func (p *process) gone() bool {
-	select {
-	case <-p.dead:
-		return true
-	default:
-		return false
-	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.runs == nil
 }
 
 // exitTime is how long a worker whose connection has ended, or that was told to
