@@ -77,6 +77,8 @@ type Model struct {
 	Progress uint16
 	// Reason says why, if the state is not as it should be.
 	Reason string
+	// Runs says that the node follows the model and an engine there runs it.
+	Runs bool
 	// Tried is the release that Outcome is of, as [ReleaseKey] shortens it; 0
 	// for none.
 	Tried   uint64

@@ -9,6 +9,7 @@ import (
 	"github.com/dunlin-mesh/dunlin/manifest"
 	modelrt "github.com/dunlin-mesh/dunlin/runtime"
 	"github.com/dunlin-mesh/dunlin/runtime/golden"
+	"github.com/dunlin-mesh/dunlin/runtime/health"
 	"github.com/dunlin-mesh/dunlin/runtime/hook"
 )
 
@@ -46,6 +47,11 @@ type Activation struct {
 	TrialMemoryBytes int64 `json:"trial_memory_bytes,omitempty"`
 	// Hooks tell other programs which release is active: of models of any format.
 	Hooks hook.Set `json:"hooks,omitempty"`
+	// WaveMinutes is how long a node waits for the word of those that try a
+	// release before it, for each wave, see package health: 1 to 43200. 0, as the
+	// default, is 10; -1 for no waves. A release that other nodes say is bad is
+	// held back all the same.
+	WaveMinutes int `json:"wave_minutes,omitempty"`
 }
 
 func (a Activation) validate() error {
@@ -60,6 +66,9 @@ func (a Activation) validate() error {
 	}
 	if a.TrialMemoryBytes < 0 {
 		return fmt.Errorf("activation: trial_memory_bytes %d is negative", a.TrialMemoryBytes)
+	}
+	if a.WaveMinutes < -1 || a.WaveMinutes > 43200 {
+		return fmt.Errorf("activation: wave_minutes %d is neither within 0 and 43200 nor -1", a.WaveMinutes)
 	}
 	if err := errors.Join(a.soak().Validate(), a.Hooks.Validate()); err != nil {
 		return fmt.Errorf("activation: %w", err)
@@ -100,6 +109,14 @@ func (a Activation) warmRuns() int {
 		return usual
 	}
 	return max(a.WarmRuns, 0)
+}
+
+func (a Activation) waves() health.Policy {
+	p := health.DefaultPolicy()
+	if a.WaveMinutes != 0 {
+		p.Interval = time.Duration(max(a.WaveMinutes, 0)) * time.Minute
+	}
+	return p
 }
 
 func (n *Node) activatorConfig(engine modelrt.Engine, prober modelrt.Prober) modelrt.Config {

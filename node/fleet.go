@@ -84,6 +84,10 @@ func (n *Node) fleetRecord(net *online) (fleet.Record, error) {
 		return r, err
 	}
 	r.Models, r.Omitted = fleetModels(models, n.dir)
+	r.Class = n.class()
+	for i := range r.Models {
+		n.sayOutcome(&r.Models[i])
+	}
 	usage, err := n.store.Usage()
 	if err != nil {
 		return r, err

@@ -70,6 +70,7 @@ type Node struct {
 
 	tryProviders func(ctx context.Context) (profile.Profile, error)
 	board        *board
+	flock        *flock
 	routes       routes
 	metrics      *prometheus.Registry
 	book         *book
@@ -135,7 +136,7 @@ func Open(o Options) (_ *Node, err error) {
 	}
 	n := &Node{
 		dir: o.Dir, config: config, log: o.Logger, id: id, engine: o.Engine,
-		board: newBoard(), wake: make(chan struct{}, 1), ask: make(chan struct{}, 1), restoring: make(chan struct{}, 1),
+		board: newBoard(), flock: newFlock(), wake: make(chan struct{}, 1), ask: make(chan struct{}, 1), restoring: make(chan struct{}, 1),
 		retries: newRetries(), book: openBook(o.Dir, o.Logger), pictures: newPictures(),
 	}
 	if n.store, err = store.Open(n.storeConfig()); err != nil {

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"github.com/dunlin-mesh/dunlin/manifest"
 	"github.com/dunlin-mesh/dunlin/node/api"
@@ -251,6 +252,11 @@ func (n *Node) runnable(v manifest.Variant) error {
 func (n *Node) install(ctx context.Context, w want, v manifest.Variant) error {
 	if w.purpose != toRun || (n.runnable(v) != nil && !n.handedOver(w.Model, v)) {
 		return n.store.Verify(ctx, w.Manifest, v.Name, nil)
+	}
+	if verdict, err := n.judge(w, time.Now()); err != nil {
+		return err
+	} else if !verdict.Go {
+		return errFlock
 	}
 	candidate, err := n.candidate(w.Release, v.Name)
 	if err != nil {

@@ -64,7 +64,7 @@ func (n *Node) publish(ctx context.Context, req api.PublishRequest, out *api.Wri
 			}
 		}
 	}()
-	m := &manifest.Manifest{Schema: manifest.Schema, Model: req.Model, Licence: req.Licence}
+	m := &manifest.Manifest{Schema: manifest.Schema, Model: req.Model, Licence: req.Licence, Urgent: req.Urgent}
 	var names []string // of the parts, in the store
 	for _, v := range wanted {
 		p, err := n.stage(ctx, v.Path, req.InPlace, chunker.Options{DType: req.DType}, out)

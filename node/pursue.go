@@ -68,6 +68,7 @@ func (n *Node) keepWanted(ctx context.Context, net *online) error {
 		wants, room := n.wanted()
 		n.evict(room.evict)
 		n.retries.keepOnly(wants)
+		n.flock.keepOnly(wants)
 		for c, w := range workers {
 			if now, ok := wants[c]; !ok || now.purpose != w.want.purpose || now.over != "" || n.imports.has(c) {
 				w.stop()
@@ -132,6 +133,10 @@ func (n *Node) ready(wants map[manifest.CID]want, workers map[manifest.CID]*work
 			n.tell(w, entry{state: api.StateWaiting, reason: w.over, code: api.CodeBudget})
 			continue
 		}
+		if n.heldBack(w, now) {
+			next = earlier(next, now.Add(flockPause))
+			continue
+		}
 		if until := n.retries.until(c); now.Before(until) {
 			next = earlier(next, until)
 			continue
@@ -172,6 +177,8 @@ func (n *Node) note(ctx context.Context, o outcome) {
 			log.Warn("what was allowed is still written down", slog.Any("error", err))
 		}
 		log.Info("release is here", slog.String("to", string(w.purpose)))
+	case errors.Is(o.err, errFlock): // the next look says what for
+		log.Info("release waits", slog.Any("error", o.err))
 	case errors.Is(o.err, errCarryQuota): // the next look finds it over the quota
 		log.Info("release waits", slog.Any("error", o.err))
 	case o.worker.stopped:

@@ -16,7 +16,7 @@ import (
 // waits behind what is only carried.
 func TestTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n := &Node{board: newBoard(), paths: newPaths(nil, &allowances{}, nil), retries: newRetries(), log: discard}
+		n := &Node{board: newBoard(), paths: newPaths(nil, &allowances{}, nil), retries: newRetries(), flock: newFlock(), log: discard}
 		wants := make(map[manifest.CID]want)
 		for i := range 3 {
 			w := wantOf(t, manifest.Model(fmt.Sprintf("acme/m%d", i)), fmt.Sprint(i))
@@ -57,7 +57,7 @@ func TestTurns(t *testing.T) {
 // A failed want is not ready before its time, which ready tells; a model has
 // one worker at a time.
 func TestReady(t *testing.T) {
-	n := &Node{board: newBoard(), paths: newPaths(nil, &allowances{}, nil), retries: newRetries(), log: discard}
+	n := &Node{board: newBoard(), paths: newPaths(nil, &allowances{}, nil), retries: newRetries(), flock: newFlock(), log: discard}
 	w, newer := wantOf(t, "acme/vad", "1"), wantOf(t, "acme/vad", "2")
 	wants := map[manifest.CID]want{w.Manifest: w}
 	wait := n.retries.failed(w, errors.New("no luck"), noon)

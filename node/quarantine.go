@@ -31,7 +31,8 @@ func quarantined(status modelrt.ModelStatus, c manifest.CID) error {
 }
 
 // retry has what failed for good tried again, by an operator's word: a release
-// in quarantine, one that the engine refused, one whose wait is long.
+// in quarantine, one that the engine refused, one whose wait is long, one that
+// waits for the word of other nodes.
 func (n *Node) retry(ctx context.Context, req api.RulesRequest, _ *api.Writer) ([]api.Model, error) {
 	if err := checkModels(req.Models); err != nil {
 		return nil, err
@@ -45,6 +46,9 @@ func (n *Node) retry(ctx context.Context, req api.RulesRequest, _ *api.Writer) (
 	for _, text := range req.Models {
 		if err := n.activator.Forgive(ctx, text); err != nil {
 			return nil, err
+		}
+		if latest, ok := n.trust.Latest(manifest.Model(text)); ok {
+			n.flock.insist(latest.Manifest)
 		}
 		status, ok := n.activation(manifest.Model(text))
 		lost = lost || (ok && status.Recorded != nil && status.Active == nil)

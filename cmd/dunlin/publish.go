@@ -89,6 +89,7 @@ type publishCmd struct {
 	InPlace bool     `help:"Serve the file from where it is instead of from a copy. It must not be changed then."`
 	DType   string   `name:"dtype" help:"Element type of a headerless array, such as i16 or f32." placeholder:"TYPE"`
 	Licence string   `help:"SPDX expression of the model's licence."`
+	Urgent  bool     `help:"Nodes are not to wait for each other's word of it."`
 	MinSafe uint64   `help:"Revoke releases with a lower sequence." placeholder:"SEQUENCE"`
 }
 
@@ -143,7 +144,7 @@ func (c publishCmd) Run(e *env) error {
 	}
 	req := api.PublishRequest{
 		Path: c.Path, Model: manifest.Model(c.Model), Version: c.Version, Variant: name, Variants: variants, InPlace: c.InPlace,
-		DType: manifest.DType(c.DType), Licence: c.Licence, MinSafeSequence: c.MinSafe, Golden: c.Golden,
+		DType: manifest.DType(c.DType), Licence: c.Licence, MinSafeSequence: c.MinSafe, Golden: c.Golden, Urgent: c.Urgent,
 	}
 	var r api.PublishResult
 	if err := e.callLong("publish", req, &r); err != nil {

@@ -57,7 +57,7 @@ var mayImport = map[string][]string{
 	"runtime/hook":            {"runtime", "runtime/limit", "internal/durable", "internal/excerpt"},
 	"runtime/golden":          {"runtime", "internal/onnxpb", "internal/durable"},
 	"node/api":                {"manifest", "runtime", "runtime/variant"},
-	"node":                    {"node/api", "links", "bundle", "fleet", "gossip", "trust", "transfer", "site", "store", "chunker", "codec", "delta", "manifest", "runtime", "runtime/golden", "runtime/hook", "runtime/image", "runtime/serve", "runtime/batch", "runtime/limit", "internal/durable", "internal/nearby", "runtime/profile", "runtime/variant"},
+	"node":                    {"node/api", "links", "bundle", "fleet", "gossip", "trust", "transfer", "site", "store", "chunker", "codec", "delta", "manifest", "runtime", "runtime/golden", "runtime/health", "runtime/hook", "runtime/image", "runtime/serve", "runtime/batch", "runtime/limit", "internal/durable", "internal/nearby", "runtime/profile", "runtime/variant"},
 	"cmd/dunlin":              {"node", "node/api", "bundle", "delta", "codec", "chunker", "manifest", "runtime", "runtime/golden", "runtime/limit", "runtime/onnx", "runtime/profile", "store", "runtime/worker", "internal/durable", "runtime/variant"},
 	"testnet":                 {"node/api"},
 	"testnet/lab":             {},

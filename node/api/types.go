@@ -79,6 +79,7 @@ const (
 	StateWaiting   State = "waiting"   // a release is known, no peer at hand has it
 	StateFetching  State = "fetching"  // chunks are coming in
 	StateVerifying State = "verifying" // the whole file is checked, a child process loads it
+	StateHolding   State = "holding"   // the release is here whole; Reason says which nodes' word it waits for
 	StateCurrent   State = "current"   // the newest release is here: active if followed
 	StateFailed    State = "failed"    // Reason says why; the active release is undisturbed
 )
@@ -197,6 +198,7 @@ type PublishRequest struct {
 	Variants        []PublishVariant `json:"variants,omitempty"`
 	InPlace         bool             `json:"in_place,omitempty"`
 	DType           manifest.DType   `json:"dtype,omitempty"`  // of a headerless array
+	Urgent          bool             `json:"urgent,omitempty"` // see manifest.Manifest
 	Golden          string           `json:"golden,omitempty"` // folder of the golden set, absolute
 	Licence         string           `json:"licence,omitempty"`
 	MinSafeSequence uint64           `json:"min_safe_sequence,omitempty"`
