@@ -52,6 +52,7 @@ func goldenOf(t *testing.T, path string) string {
 func TestBadReleaseStopsAtTheFirstWave(t *testing.T) {
 	good, bad := corpus.File(t, "silero-onnx/v6.0/silero_vad.onnx"), corpus.File(t, "silero-onnx/v5.1/silero_vad.onnx")
 	set := goldenOf(t, good)
+	t.Setenv("DUNLIN_ONNXRUNTIME", onnxtest.Library(t))
 	fleet, dir := newFleet(t)
 	publisher, root := startPublisher(t, fleet, dir)
 	nodes := make([]*testnet.Node, 10)
