@@ -1,8 +1,10 @@
 package node
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"path/filepath"
 	"time"
 
@@ -124,6 +126,17 @@ func (n *Node) activatorConfig(engine modelrt.Engine, prober modelrt.Prober) mod
 	return modelrt.Config{
 		StateDir: filepath.Join(n.dir, runtimeName), Engine: engine, Prober: prober, Logger: n.log,
 		Checker: golden.Checker{}, WarmRuns: a.warmRuns(), Soak: a.soak(), UnloadFirst: a.UnloadFirst, Hooks: a.Hooks,
+		AvailableMemory: func() (uint64, bool) {
+			m := n.profile().Memory
+			return m.AvailableBytes, m.TotalBytes > 0
+		},
+		Profile: func() json.RawMessage {
+			text, err := json.Marshal(n.profile())
+			if err != nil {
+				n.log.Warn("evidence is kept without the machine's profile", slog.Any("error", err))
+			}
+			return text
+		},
 	}
 }
 

@@ -126,6 +126,7 @@ func (n *Node) describeModel(m manifest.Model, held []store.ReleaseState) api.Mo
 			out.Previous = describeRecord(status.Previous)
 		}
 		out.Serving, out.Worker = status.Active != nil, status.Worker
+		out.Soak, out.Outage = status.Soak, status.Outage
 	}
 	return out
 }

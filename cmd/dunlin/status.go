@@ -119,13 +119,25 @@ func printModels(w io.Writer, models []api.Model) {
 		if m.TotalBytes > 0 {
 			here = fmt.Sprintf("%d%% of %s", 100*m.HeldBytes/m.TotalBytes, size(m.TotalBytes))
 		}
-		note := strings.TrimSpace(m.Reason + " " + describeRoutes(m.Routes) + " " + describeWorker(m.Worker))
+		note := strings.TrimSpace(m.Reason + " " + describeRoutes(m.Routes) + " " + describeWorker(m.Worker) + " " + describeSoak(m))
 		if m.Stale {
 			note = strings.TrimSpace("stale " + note)
 		}
 		t.row(m.Model, strings.Join(m.Role, ","), latest, active, m.State, here, note)
 	}
 	t.flush()
+}
+
+// describeSoak says in a few words whether the active release may still go back
+// by itself, or why none serves for the moment.
+func describeSoak(m api.Model) string {
+	switch {
+	case m.Outage != nil:
+		return "unloaded to make room since " + m.Outage.Local().Format(time.TimeOnly)
+	case m.Soak == nil:
+		return ""
+	}
+	return fmt.Sprintf("watched until %s: %d requests, %d failed", m.Soak.Until.Local().Format(time.TimeOnly), m.Soak.Now.Requests, m.Soak.Now.Failures)
 }
 
 // describeWorker says in a few words which process a model runs in.

@@ -96,6 +96,10 @@ type Model struct {
 	// Worker is the process that the active release runs in, nil where that is
 	// the node's own.
 	Worker *modelrt.Worker `json:"worker,omitempty"`
+	// Soak tells how the active release does while it is watched, Outage since when
+	// none serves because memory does not hold two; nil for neither.
+	Soak   *modelrt.SoakStatus `json:"soak,omitempty"`
+	Outage *time.Time          `json:"outage,omitempty"`
 	// Previous is the release to go back to.
 	Previous *Release `json:"previous,omitempty"`
 	// Variant, HeldBytes and TotalBytes tell about the newest release here.
