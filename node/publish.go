@@ -69,7 +69,10 @@ func (n *Node) publish(ctx context.Context, req api.PublishRequest, out *api.Wri
 	for _, v := range wanted {
 		p, err := n.stage(ctx, v.Path, req.InPlace, chunker.Options{DType: req.DType}, out)
 		if err != nil {
-			return api.PublishResult{}, fmt.Errorf("variant %s: %w", v.Name, err)
+			if len(wanted) > 1 {
+				err = fmt.Errorf("variant %s: %w", v.Name, err)
+			}
+			return api.PublishResult{}, err
 		}
 		parts, names = append(parts, p), append(names, v.Name)
 		m.Variants = append(m.Variants, manifest.Variant{
