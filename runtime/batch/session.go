@@ -40,7 +40,7 @@ type session struct {
 
 // request is one Run that waits, or is part of a group.
 type request struct {
-	ctx     context.Context
+	ctx     context.Context //nolint:containedctx // a request is a Run that waits, and Run has it as its argument
 	inputs  map[string]modelrt.Tensor
 	rows    int64  // size of the first dimension of every input, 0 if they differ
 	shape   string // of all other dimensions

@@ -110,7 +110,7 @@ func TestRefused(t *testing.T) {
 			if !errors.Is(err, c.want) {
 				t.Errorf("got %v, want %v", err, c.want)
 			}
-			if c.want == ErrPicture && !errors.Is(err, modelrt.ErrInput) {
+			if errors.Is(c.want, ErrPicture) && !errors.Is(err, modelrt.ErrInput) {
 				t.Errorf("%v does not say that the request is to be changed", err)
 			}
 		})

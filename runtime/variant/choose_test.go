@@ -60,41 +60,57 @@ func TestChoose(t *testing.T) {
 	}{
 		"the faster precision by the profile": {Input{Variants: both}, "1:int8 2:fp32", "slower: 200 %"},
 		"what was measured beats the estimate": {
-			Input{Variants: both, Latency: took(map[string]time.Duration{"fp32": 10 * time.Millisecond, "int8": 30 * time.Millisecond})}, "1:fp32 2:int8", "slower: 300 %"},
+			Input{Variants: both, Latency: took(map[string]time.Duration{"fp32": 10 * time.Millisecond, "int8": 30 * time.Millisecond})}, "1:fp32 2:int8", "slower: 300 %",
+		},
 		"an estimate is scaled by what was measured": {
-			Input{Variants: both, Latency: took(map[string]time.Duration{"fp32": 10 * time.Millisecond})}, "1:int8 2:fp32", "slower"},
+			Input{Variants: both, Latency: took(map[string]time.Duration{"fp32": 10 * time.Millisecond})}, "1:int8 2:fp32", "slower",
+		},
 		"about as fast: fewer bytes": {
-			Input{Variants: both, Latency: took(map[string]time.Duration{"fp32": 100 * time.Millisecond, "int8": 105 * time.Millisecond}),
-				Missing: func(v manifest.Variant) uint64 { return v.Size() }}, "1:int8 2:fp32", "about as fast, and 31457280 bytes more"},
+			Input{
+				Variants: both, Latency: took(map[string]time.Duration{"fp32": 100 * time.Millisecond, "int8": 105 * time.Millisecond}),
+				Missing: func(v manifest.Variant) uint64 { return v.Size() },
+			}, "1:int8 2:fp32", "about as fast, and 31457280 bytes more",
+		},
 		"about as fast: what is here already": {
-			Input{Variants: both, Latency: took(map[string]time.Duration{"fp32": 105 * time.Millisecond, "int8": 100 * time.Millisecond}),
+			Input{
+				Variants: both, Latency: took(map[string]time.Duration{"fp32": 105 * time.Millisecond, "int8": 100 * time.Millisecond}),
 				Missing: func(v manifest.Variant) uint64 {
 					if v.Name == "fp32" {
 						return 0
 					}
 					return v.Size()
-				}}, "1:fp32 2:int8", "more to fetch"},
+				},
+			}, "1:fp32 2:int8", "more to fetch",
+		},
 		"another system":      {Input{Variants: []manifest.Variant{build("mac", "f32", mb, &manifest.Requires{OS: []string{"darwin"}}), fp32}}, "1:fp32 0:mac", "this system is linux"},
 		"another machine":     {Input{Variants: []manifest.Variant{build("arm", "f32", mb, &manifest.Requires{Arch: []string{"arm64", "arm"}}), fp32}}, "1:fp32 0:arm", "this machine is amd64"},
 		"instruction sets":    {Input{Variants: []manifest.Variant{build("amx", "i8", mb, &manifest.Requires{ISA: []string{"AVX512_VNNI", "amxint8"}}), fp32}}, "1:fp32 0:amx", "has no amxint8"},
 		"provider not wanted": {Input{Variants: []manifest.Variant{vino, fp32}}, "1:fp32 0:vino", "engine.providers"},
-		"provider wanted": {Input{Variants: []manifest.Variant{fp32, vino}, Providers: []modelrt.Provider{modelrt.OpenVINO, modelrt.CPU}},
-			"1:fp32 2:vino", "no better"},
+		"provider wanted": {
+			Input{Variants: []manifest.Variant{fp32, vino}, Providers: []modelrt.Provider{modelrt.OpenVINO, modelrt.CPU}},
+			"1:fp32 2:vino", "no better",
+		},
 		"provider broken":       {Input{Variants: []manifest.Variant{cuda, fp32}, Providers: []modelrt.Provider{modelrt.CUDA, modelrt.CPU}}, "1:fp32 0:cuda", "CUDA: no such device"},
 		"provider nobody knows": {Input{Variants: []manifest.Variant{cuda, fp32}}, "1:fp32 0:cuda", "no execution provider warp"},
 		"more memory than the machine has": {
-			Input{Variants: []manifest.Variant{build("big", "i8", mb, &manifest.Requires{MinMemoryBytes: 5 << 30}), fp32}}, "1:fp32 0:big", "this machine has 4294967296"},
+			Input{Variants: []manifest.Variant{build("big", "i8", mb, &manifest.Requires{MinMemoryBytes: 5 << 30}), fp32}}, "1:fp32 0:big", "this machine has 4294967296",
+		},
 		"more memory than is at hand": {
-			Input{Variants: []manifest.Variant{build("big", "i8", mb, &manifest.Requires{MinMemoryBytes: 2 << 30}), fp32}}, "1:fp32 2:big", "1073741824 are at hand"},
+			Input{Variants: []manifest.Variant{build("big", "i8", mb, &manifest.Requires{MinMemoryBytes: 2 << 30}), fp32}}, "1:fp32 2:big", "1073741824 are at hand",
+		},
 		"unload first makes room": {
 			Input{Variants: []manifest.Variant{build("big", "i8", mb, &manifest.Requires{MinMemoryBytes: 2 << 30}), fp32}, UnloadFirst: true, ServingBytes: 2 << 30},
-			"1:big 2:fp32", "slower"},
+			"1:big 2:fp32", "slower",
+		},
 		"nothing fits the memory at hand": {Input{Variants: []manifest.Variant{build("a", "i8", 900*mb, nil), build("b", "f32", 800*mb, nil)}}, "1:a 2:b", "none fits"},
-		"what serves stays": {Input{Variants: both, Serving: "fp32",
-			Latency: took(map[string]time.Duration{"fp32": 10 * time.Millisecond, "int8": 9 * time.Millisecond})}, "1:fp32 2:int8", "not by enough"},
+		"what serves stays": {Input{
+			Variants: both, Serving: "fp32",
+			Latency: took(map[string]time.Duration{"fp32": 10 * time.Millisecond, "int8": 9 * time.Millisecond}),
+		}, "1:fp32 2:int8", "not by enough"},
 		"what serves goes for something much faster": {Input{Variants: both, Serving: "fp32"}, "1:int8 2:fp32", ""},
 		"but not into the last of the memory": {Input{
-			Variants: []manifest.Variant{fp32, build("int8", "i8", mb, &manifest.Requires{MinMemoryBytes: 900 * mb})}, Serving: "fp32"}, "1:fp32 2:int8", "not by enough"},
+			Variants: []manifest.Variant{fp32, build("int8", "i8", mb, &manifest.Requires{MinMemoryBytes: 900 * mb})}, Serving: "fp32",
+		}, "1:fp32 2:int8", "not by enough"},
 		"what serves needs no memory at hand": {Input{Variants: []manifest.Variant{build("old", "i8", mb, &manifest.Requires{MinMemoryBytes: 2 << 30}), fp32}, Serving: "old"}, "1:old 2:fp32", "the fastest"},
 		"what serves and no longer fits goes": {Input{Variants: []manifest.Variant{build("old", "i8", mb, &manifest.Requires{ISA: []string{"amxint8"}}), fp32}, Serving: "old"}, "1:fp32 0:old", "the only one that meets"},
 		"what was tried and failed": {Input{Variants: both, Failed: func(n string) string {

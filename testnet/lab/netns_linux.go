@@ -83,8 +83,10 @@ func within(name string, f func() error) (err error) {
 // once: nobody is asked whether they are taken.
 func enableIP6() error {
 	for _, setting := range [][2]string{
-		{"all/disable_ipv6", "0"}, {"default/disable_ipv6", "0"},
-		{"all/accept_dad", "0"}, {"default/accept_dad", "0"},
+		{"all/disable_ipv6", "0"},
+		{"default/disable_ipv6", "0"},
+		{"all/accept_dad", "0"},
+		{"default/accept_dad", "0"},
 	} {
 		if err := os.WriteFile(filepath.Join("/proc/sys/net/ipv6/conf", setting[0]), []byte(setting[1]), 0o644); err != nil {
 			return fmt.Errorf("%w: %w", ErrUnavailable, err) // a kernel without IPv6
