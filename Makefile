@@ -12,7 +12,7 @@ EXACT_PKGS := ./store ./transfer ./gossip ./fleet
 
 # Packages of arithmetic: with the race detector their tests take an hour, so it
 # sees the short ones of those that start goroutines.
-SUMS       := ./codec/... ./delta/...
+SUMS       := ./codec/... ./delta/... ./internal/synth
 SUMS_RACED := ./codec ./delta
 
 .PHONY: help setup setup-clients build demo test race lint format fuzz bench bench-delta bench-tools bench-swarm bench-swarm-tools bench-serve bench-serve-tools check tidy clean
@@ -37,7 +37,7 @@ test: setup ## every test with the race detector; prints how many ran
 	-$(MAKE) setup-clients # without PyPI their tests are skipped, and say so
 	$(GO) vet $(PKGS)
 	CGO_ENABLED=0 $(GO) build -o build/dunlin-nocgo ./cmd/dunlin
-	{ $(GO) test -race -json -timeout 20m $$($(GO) list $(PKGS) | grep -vE '/(codec|delta)(/|$$)'); \
+	{ $(GO) test -race -json -timeout 20m $$($(GO) list $(PKGS) | grep -vE '/(codec|delta|internal/synth)(/|$$)'); \
 	  $(GO) test -race -short -json -timeout 10m $(SUMS_RACED); \
 	  $(GO) test -json -timeout 20m $(SUMS); \
 	  $(GO) test -json -timeout 10m -run '$(EXACT)' $(EXACT_PKGS); } | $(GO) run ./internal/testcount

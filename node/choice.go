@@ -61,7 +61,7 @@ func (n *Node) look(ctx context.Context) {
 	c.mu.Lock()
 	due := time.Since(c.looked) > lookInterval
 	c.mu.Unlock()
-	if n.tryProviders == nil || n.engine.Info().Reason != "" || !(c.stale.Swap(false) || due) {
+	if n.tryProviders == nil || n.engine.Info().Reason != "" || (!c.stale.Swap(false) && !due) {
 		return
 	}
 	p, err := n.tryProviders(ctx)

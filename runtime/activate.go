@@ -109,7 +109,7 @@ func checkEntry(c Candidate) error {
 	if err = errors.Join(err, root.Close()); err != nil {
 		return fmt.Errorf("%w: entry %q in %s: %w", ErrVerify, c.Entry, c.Dir, err)
 	}
-	if !info.Mode().IsRegular() && !(c.External && info.IsDir()) {
+	if !info.Mode().IsRegular() && (!c.External || !info.IsDir()) {
 		return fmt.Errorf("%w: entry %q in %s is not a regular file", ErrVerify, c.Entry, c.Dir)
 	}
 	return nil

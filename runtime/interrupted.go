@@ -15,7 +15,7 @@ import (
 func (a *Activator) interrupted(r modelRecord, blamed bool) modelRecord {
 	r = r.clone()
 	// The load of the watched release itself is one of its tries.
-	blamed = blamed && !(r.Pending != nil && r.Pending.Restore && r.Active != nil && r.Pending.Same(*r.Active))
+	blamed = blamed && (r.Pending == nil || !r.Pending.Restore || r.Active == nil || !r.Pending.Same(*r.Active))
 	if p := r.Pending; p != nil && !p.Restore {
 		r.Pending = nil
 		if p.dangerous() {

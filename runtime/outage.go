@@ -16,7 +16,7 @@ func (a *Activator) makeRoom(ctx context.Context, c Candidate) (*served, error) 
 	a.mu.RLock()
 	old := a.serving[c.Model]
 	a.mu.RUnlock()
-	if old == nil || old.info.External || !(a.cfg.UnloadFirst || a.scarce(c)) {
+	if old == nil || old.info.External || (!a.cfg.UnloadFirst && !a.scarce(c)) {
 		return nil, nil
 	}
 	if err := a.drained(ctx, c.Model); err != nil {

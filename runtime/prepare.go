@@ -32,8 +32,8 @@ type Latency struct {
 // stage before it begins. It returns the stage that failed. The caller undoes
 // with unprepare what it does not serve.
 func (a *Activator) prepare(ctx context.Context, c Candidate, journal func(Stage) error) (p prepared, _ Stage, err error) {
-	if p, stage, err := a.verify(ctx, c, journal); err != nil || c.External {
-		return p, stage, err
+	if p, err := a.verify(ctx, c, journal); err != nil || c.External {
+		return p, StageVerifying, err
 	}
 	if p.unloaded, err = a.makeRoom(ctx, c); err != nil {
 		return p, StageProbing, err
@@ -74,30 +74,30 @@ func (a *Activator) prepare(ctx context.Context, c Candidate, journal func(Stage
 }
 
 // verify is the first stage.
-func (a *Activator) verify(ctx context.Context, c Candidate, journal func(Stage) error) (p prepared, _ Stage, err error) {
+func (a *Activator) verify(ctx context.Context, c Candidate, journal func(Stage) error) (p prepared, err error) {
 	a.reached(StageVerifying)
 	if why := a.cfg.Engine.Info().Reason; why != "" && !c.External {
-		return p, StageVerifying, NoRuntime(errors.New(why))
+		return p, NoRuntime(errors.New(why))
 	}
 	if c.Golden != "" && a.cfg.Checker == nil {
-		return p, StageVerifying, fmt.Errorf("%w: it has a golden set, and nothing here runs one", ErrCandidate)
+		return p, fmt.Errorf("%w: it has a golden set, and nothing here runs one", ErrCandidate)
 	}
 	if err := journal(StageVerifying); err != nil {
-		return p, StageVerifying, err
+		return p, err
 	}
 	if err := c.Verify(ctx); err != nil {
 		if ctx.Err() != nil {
-			return p, StageVerifying, errors.Join(ctx.Err(), err)
+			return p, errors.Join(ctx.Err(), err)
 		}
-		return p, StageVerifying, fmt.Errorf("%w: %w", ErrVerify, err)
+		return p, fmt.Errorf("%w: %w", ErrVerify, err)
 	}
 	if err := checkEntry(c); err != nil {
-		return p, StageVerifying, err
+		return p, err
 	}
 	if c.External {
 		p.session = external{}
 	}
-	return p, StageVerifying, nil
+	return p, nil
 }
 
 // warmTime bounds a warm-up.

@@ -27,7 +27,7 @@ func goldenOf(t *testing.T, path string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer session.Close() //nolint:errcheck // the test fails otherwise, if at all
+	defer session.Close()
 	cases, err := golden.Random(modelrt.Signature{Inputs: []modelrt.Port{
 		{Name: "input", DType: modelrt.F32, Shape: []int64{1, 512}},
 		{Name: "state", DType: modelrt.F32, Shape: []int64{2, 1, 128}},

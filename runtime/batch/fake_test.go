@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -105,10 +106,8 @@ var errBad = errors.New("bad element")
 
 // picky fails for 13, as a model with an index out of range does.
 func picky(x []float32) ([]float32, error) {
-	for _, v := range x {
-		if v == 13 {
-			return nil, errBad
-		}
+	if slices.Contains(x, 13) {
+		return nil, errBad
 	}
 	return double(x)
 }

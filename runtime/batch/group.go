@@ -3,6 +3,7 @@ package batch
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"slices"
 	"sync/atomic"
 
@@ -31,7 +32,7 @@ func (s *session) runGroup(g *group) {
 		shares, err = split(outputs, g.members)
 	}
 	if err != nil {
-		s.log.Warn("batch failed, its requests run one by one", "requests", len(g.members), "error", err)
+		s.log.Warn("batch failed, its requests run one by one", slog.Int("requests", len(g.members)), slog.Any("error", err))
 		s.runParts(g, parts)
 		return
 	}

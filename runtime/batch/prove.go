@@ -3,6 +3,7 @@ package batch
 import (
 	"encoding/binary"
 	"fmt"
+	"log/slog"
 	"math"
 	"slices"
 
@@ -61,11 +62,11 @@ func (s *session) judge(compared bool, disagreement error) {
 	case !compared:
 	case disagreement != nil:
 		s.verdict = never
-		s.log.Info("requests are not batched: alone and together the model answers differently", "reason", disagreement)
+		s.log.Info("requests are not batched: alone and together the model answers differently", slog.Any("reason", disagreement))
 	default:
 		if s.agreed++; s.agreed == proofs {
 			s.verdict = proven
-			s.log.Info("requests are batched: alone and together the model answers the same", "pairs", proofs)
+			s.log.Info("requests are batched: alone and together the model answers the same", slog.Int("pairs", proofs))
 		}
 	}
 }

@@ -180,7 +180,7 @@ func EncodeTensor(name string, t modelrt.Tensor) ([]byte, error) {
 			continue
 		}
 		data, err := proto.MarshalOptions{Deterministic: true}.Marshal(&onnxpb.TensorProto{
-			Name: proto.String(name), Dims: t.Shape, DataType: proto.Int32(int32(kind)), RawData: append([]byte{}, t.Data...),
+			Name: new(name), Dims: t.Shape, DataType: new(int32(kind)), RawData: append([]byte{}, t.Data...),
 		})
 		if err != nil {
 			return nil, fmt.Errorf("%w: %w", ErrSet, err)

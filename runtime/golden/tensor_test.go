@@ -13,7 +13,7 @@ import (
 	modelrt "github.com/dunlin-mesh/dunlin/runtime"
 )
 
-func kind(k onnxpb.TensorProto_DataType) *int32 { return proto.Int32(int32(k)) }
+func kind(k onnxpb.TensorProto_DataType) *int32 { return new(int32(k)) }
 
 func encode(t testing.TB, p *onnxpb.TensorProto) []byte {
 	t.Helper()
@@ -45,7 +45,7 @@ func TestDecodeTensor(t *testing.T) {
 		"bool":     {&onnxpb.TensorProto{DataType: kind(onnxpb.TensorProto_BOOL), Dims: two, Int32Data: []int32{1, 0}}, modelrt.Tensor{DType: modelrt.BOOL, Shape: two, Data: []byte{1, 0}}},
 		"empty":    {&onnxpb.TensorProto{DataType: kind(onnxpb.TensorProto_FLOAT), Dims: []int64{0, 3}}, modelrt.Tensor{DType: modelrt.F32, Shape: []int64{0, 3}, Data: []byte{}}},
 	} {
-		c.p.Name = proto.String("x")
+		c.p.Name = new("x")
 		label, got, err := DecodeTensor(encode(t, c.p))
 		if err != nil || label != "x" || got.DType != c.want.DType || !slices.Equal(got.Shape, c.want.Shape) || !bytes.Equal(got.Data, c.want.Data) {
 			t.Errorf("%s: got %q %v, %v; want %v", name, label, got, err, c.want)
@@ -85,7 +85,7 @@ func TestDecodeTensorRefuses(t *testing.T) {
 // What is accepted is a valid tensor that comes back from its own encoding.
 func FuzzDecodeTensor(f *testing.F) {
 	f.Add([]byte{})
-	f.Add(encode(f, &onnxpb.TensorProto{Name: proto.String("x"), DataType: kind(onnxpb.TensorProto_FLOAT), Dims: []int64{2}, FloatData: []float32{1, 2}}))
+	f.Add(encode(f, &onnxpb.TensorProto{Name: new("x"), DataType: kind(onnxpb.TensorProto_FLOAT), Dims: []int64{2}, FloatData: []float32{1, 2}}))
 	f.Add(encode(f, &onnxpb.TensorProto{DataType: kind(onnxpb.TensorProto_BFLOAT16), Dims: []int64{1}, Int32Data: []int32{7}}))
 	f.Add(encode(f, &onnxpb.TensorProto{DataType: kind(onnxpb.TensorProto_UINT64), Uint64Data: []uint64{1 << 63}}))
 	f.Add(encode(f, &onnxpb.TensorProto{DataType: kind(onnxpb.TensorProto_BOOL), Dims: []int64{0, 1 << 50}, RawData: []byte{}}))

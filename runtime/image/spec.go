@@ -3,6 +3,7 @@ package image
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -38,8 +39,8 @@ func parseSpec(metadata map[string]string) (spec, error) {
 	}
 	var s spec
 	var err error
-	fail := func(key string) (spec, error) {
-		return spec{}, fmt.Errorf("%w: metadata %s is %q", ErrSpec, key, get[strings.ToLower(key)])
+	fail := func(key string) error {
+		return fmt.Errorf("%w: metadata %s is %q", ErrSpec, key, get[strings.ToLower(key)])
 	}
 	switch get["image.bitmappixelformat"] {
 	case "gray8":
@@ -55,14 +56,14 @@ func parseSpec(metadata map[string]string) (spec, error) {
 	case "":
 		return spec{}, fmt.Errorf("%w: there is no metadata Image.BitmapPixelFormat", ErrSpec)
 	default:
-		return fail("Image.BitmapPixelFormat")
+		return spec{}, fail("Image.BitmapPixelFormat")
 	}
 	switch get["image.colorspacegamma"] {
 	case "", "srgb":
 	case "linear":
 		s.linear = true
 	default:
-		return fail("Image.ColorSpaceGamma")
+		return spec{}, fail("Image.ColorSpaceGamma")
 	}
 	switch get["image.nominalpixelrange"] {
 	case "", "nominalrange_0_255":
@@ -74,31 +75,26 @@ func parseSpec(metadata map[string]string) (spec, error) {
 	case "nominalrange_16_235":
 		s.low, s.high = 16, 235
 	default:
-		return fail("Image.NominalPixelRange")
+		return spec{}, fail("Image.NominalPixelRange")
 	}
 	if s.mean, err = perChannel(get["dunlin.image.mean"], len(s.channels), 0); err != nil {
-		return fail("dunlin.image.mean")
+		return spec{}, fail("dunlin.image.mean")
 	}
 	if s.std, err = perChannel(get["dunlin.image.std"], len(s.channels), 1); err != nil {
-		return fail("dunlin.image.std")
+		return spec{}, fail("dunlin.image.std")
 	}
-	for _, v := range s.std {
-		if v == 0 {
-			return fail("dunlin.image.std")
-		}
+	if slices.Contains(s.std, 0) {
+		return spec{}, fail("dunlin.image.std")
 	}
 	choices := func(key, standard string, known ...string) (string, error) {
 		value := get[key]
 		if value == "" {
 			return standard, nil
 		}
-		for _, k := range known {
-			if value == k {
-				return value, nil
-			}
+		if slices.Contains(known, value) {
+			return value, nil
 		}
-		_, err := fail(key)
-		return "", err
+		return "", fail(key)
 	}
 	if s.layout, err = choices("dunlin.image.layout", "", "nchw", "nhwc"); err != nil {
 		return spec{}, err
@@ -111,13 +107,13 @@ func parseSpec(metadata map[string]string) (spec, error) {
 	}
 	if text := get["dunlin.image.pad"]; text != "" {
 		if s.pad, err = strconv.ParseFloat(text, 64); err != nil || !(s.pad >= 0 && s.pad <= 255) {
-			return fail("dunlin.image.pad")
+			return spec{}, fail("dunlin.image.pad")
 		}
 	}
 	for key, to := range map[string]*int64{"dunlin.image.width": &s.width, "dunlin.image.height": &s.height} {
 		if text := get[key]; text != "" {
 			if *to, err = strconv.ParseInt(text, 10, 64); err != nil || *to < 1 || *to > maxSide {
-				return fail(key)
+				return spec{}, fail(key)
 			}
 		}
 	}

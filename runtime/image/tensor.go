@@ -44,8 +44,8 @@ func Tensor(ctx context.Context, metadata map[string]string, port modelrt.Port, 
 // shape returns the four sizes of the port for n pictures, with -1 where a side
 // is open, and where its channels are.
 func (s spec) shape(port modelrt.Port, n int) (shape []int64, nchw bool, err error) {
-	fail := func(format string, args ...any) ([]int64, bool, error) {
-		return nil, false, fmt.Errorf("%w: input %q: %s", modelrt.ErrInput, port.Name, fmt.Sprintf(format, args...))
+	fail := func(format string, args ...any) error {
+		return fmt.Errorf("%w: input %q: %s", modelrt.ErrInput, port.Name, fmt.Sprintf(format, args...))
 	}
 	switch port.DType {
 	case modelrt.F32:
@@ -54,7 +54,7 @@ func (s spec) shape(port modelrt.Port, n int) (shape []int64, nchw bool, err err
 			return nil, false, fmt.Errorf("input %q: %w: it takes whole numbers, and the metadata makes fractions", port.Name, ErrSpec)
 		}
 	default:
-		return fail("pictures become f32 or u8, the model takes %s", port.DType)
+		return nil, false, fail("pictures become f32 or u8, the model takes %s", port.DType)
 	}
 	switch rank := len(port.Shape); {
 	case rank == 4:
@@ -62,12 +62,12 @@ func (s spec) shape(port modelrt.Port, n int) (shape []int64, nchw bool, err err
 	case rank == 3 && n == 1:
 		shape = append([]int64{1}, port.Shape...)
 	case rank == 3:
-		return fail("it takes one picture, there are %d", n)
+		return nil, false, fail("it takes one picture, there are %d", n)
 	default:
-		return fail("shape %v is not that of pictures", port.Shape)
+		return nil, false, fail("shape %v is not that of pictures", port.Shape)
 	}
 	if n < 1 || shape[0] >= 0 && shape[0] != int64(n) {
-		return fail("%d pictures do not fit shape %v", n, port.Shape)
+		return nil, false, fail("%d pictures do not fit shape %v", n, port.Shape)
 	}
 	shape[0] = int64(n)
 	holds := func(at int) bool { return shape[at] < 0 || shape[at] == int64(len(s.channels)) }
@@ -83,7 +83,7 @@ func (s spec) shape(port modelrt.Port, n int) (shape []int64, nchw bool, err err
 		channel = 1
 	}
 	if !holds(channel) {
-		return fail("shape %v has no place for %d channels", port.Shape, len(s.channels))
+		return nil, false, fail("shape %v has no place for %d channels", port.Shape, len(s.channels))
 	}
 	return shape, nchw, nil
 }

@@ -107,11 +107,11 @@ func convInt8() *onnxpb.ModelProto {
 func model(op string, inputs []string, constants []*onnxpb.TensorProto, in, out onnxpb.TensorProto_DataType, inShape, outShape []int64, attributes ...*onnxpb.AttributeProto) *onnxpb.ModelProto {
 	return &onnxpb.ModelProto{
 		IrVersion:    proto.Int64(irVersion),
-		ProducerName: proto.String("dunlin"),
+		ProducerName: new("dunlin"),
 		OpsetImport:  []*onnxpb.OperatorSetIdProto{{Version: proto.Int64(opset)}},
 		Graph: &onnxpb.GraphProto{
-			Name:        proto.String(op),
-			Node:        []*onnxpb.NodeProto{{OpType: proto.String(op), Input: inputs, Output: []string{"y"}, Attribute: attributes}},
+			Name:        new(op),
+			Node:        []*onnxpb.NodeProto{{OpType: new(op), Input: inputs, Output: []string{"y"}, Attribute: attributes}},
 			Initializer: constants,
 			Input:       []*onnxpb.ValueInfoProto{value("x", in, inShape)},
 			Output:      []*onnxpb.ValueInfoProto{value("y", out, outShape)},
@@ -124,17 +124,17 @@ func value(name string, elem onnxpb.TensorProto_DataType, shape []int64) *onnxpb
 	for i, n := range shape {
 		dims[i] = &onnxpb.TensorShapeProto_Dimension{Value: &onnxpb.TensorShapeProto_Dimension_DimValue{DimValue: n}}
 	}
-	return &onnxpb.ValueInfoProto{Name: proto.String(name), Type: &onnxpb.TypeProto{Value: &onnxpb.TypeProto_TensorType{
-		TensorType: &onnxpb.TypeProto_Tensor{ElemType: proto.Int32(int32(elem)), Shape: &onnxpb.TensorShapeProto{Dim: dims}},
+	return &onnxpb.ValueInfoProto{Name: new(name), Type: &onnxpb.TypeProto{Value: &onnxpb.TypeProto_TensorType{
+		TensorType: &onnxpb.TypeProto_Tensor{ElemType: new(int32(elem)), Shape: &onnxpb.TensorShapeProto{Dim: dims}},
 	}}}
 }
 
 func tensor(name string, elem onnxpb.TensorProto_DataType, data []byte, shape ...int64) *onnxpb.TensorProto {
-	return &onnxpb.TensorProto{Name: proto.String(name), DataType: proto.Int32(int32(elem)), Dims: shape, RawData: data}
+	return &onnxpb.TensorProto{Name: new(name), DataType: new(int32(elem)), Dims: shape, RawData: data}
 }
 
 func pads() *onnxpb.AttributeProto {
-	return &onnxpb.AttributeProto{Name: proto.String("pads"), Type: onnxpb.AttributeProto_INTS.Enum(), Ints: []int64{1, 1, 1, 1}}
+	return &onnxpb.AttributeProto{Name: new("pads"), Type: onnxpb.AttributeProto_INTS.Enum(), Ints: []int64{1, 1, 1, 1}}
 }
 
 // floats are n small float32 that are neither all alike nor denormal.

@@ -97,9 +97,9 @@ func failures() []error {
 // maxFailureBytes bounds the text of an error.
 const maxFailureBytes = 4 << 10
 
-// appendFailure appends the body of kindFailed: a byte that says what err
+// encodeFailure returns the body of kindFailed: a byte that says what err
 // wraps (ErrRun, if nothing known), then its text.
-func appendFailure(to []byte, err error) []byte {
+func encodeFailure(err error) []byte {
 	code := byte(0)
 	for i, known := range failures() {
 		if errors.Is(err, known) {
@@ -111,10 +111,10 @@ func appendFailure(to []byte, err error) []byte {
 	if len(text) > maxFailureBytes {
 		text = strings.ToValidUTF8(text[:maxFailureBytes], "")
 	}
-	return append(append(to, code), text...)
+	return append([]byte{code}, text...)
 }
 
-// decodeFailure is the reverse of appendFailure.
+// decodeFailure is the reverse of encodeFailure.
 func decodeFailure(body []byte) (error, error) {
 	known := failures()
 	if len(body) == 0 || int(body[0]) >= len(known) || len(body) > 1+maxFailureBytes || !utf8.Valid(body[1:]) {

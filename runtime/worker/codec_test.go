@@ -73,7 +73,7 @@ func FuzzReadFrame(f *testing.F) {
 }
 
 func FuzzDecodeFailure(f *testing.F) {
-	f.Add(appendFailure(nil, fmt.Errorf("%w: x", modelrt.ErrLoad)))
+	f.Add(encodeFailure(fmt.Errorf("%w: x", modelrt.ErrLoad)))
 	f.Add([]byte{9, 'x'})
 	f.Add([]byte{0, 0xff})
 	f.Fuzz(func(t *testing.T, body []byte) {
@@ -84,7 +84,7 @@ func FuzzDecodeFailure(f *testing.F) {
 			}
 			return
 		}
-		if again := appendFailure(nil, said); !bytes.Equal(again, body) {
+		if again := encodeFailure(said); !bytes.Equal(again, body) {
 			t.Errorf("%x became %x", body, again)
 		}
 	})
@@ -116,16 +116,16 @@ func FuzzDecodeLoaded(f *testing.F) {
 
 func TestFailuresKeepTheirIdentity(t *testing.T) {
 	for _, known := range failures() {
-		said, err := decodeFailure(appendFailure(nil, fmt.Errorf("run 7: %w: why", known)))
+		said, err := decodeFailure(encodeFailure(fmt.Errorf("run 7: %w: why", known)))
 		if err != nil || !errors.Is(said, known) || said.Error() != "run 7: "+known.Error()+": why" {
 			t.Errorf("%v became %v (%v)", known, said, err)
 		}
 	}
-	said, err := decodeFailure(appendFailure(nil, errors.New(strings.Repeat("ü\xff", 1<<16))))
+	said, err := decodeFailure(encodeFailure(errors.New(strings.Repeat("ü\xff", 1<<16))))
 	if err != nil || !errors.Is(said, modelrt.ErrRun) || len(said.Error()) > maxFailureBytes || len(said.Error()) < maxFailureBytes-3 {
 		t.Errorf("an endless error became one of %d bytes (%v)", len(said.Error()), err)
 	}
-	if code := appendFailure(nil, context.Canceled)[0]; failures()[code] != context.Canceled { //nolint:errorlint // the very value
+	if code := encodeFailure(context.Canceled)[0]; failures()[code] != context.Canceled { //nolint:errorlint // the very value
 		t.Errorf("code %d", code)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"sync"
 	"time"
@@ -253,7 +254,7 @@ func (p *process) end(heard error) {
 	}
 	close(p.dead)
 	if err := errors.Join(p.conn.Close(), p.shared.close()); err != nil {
-		p.cfg.Logger.Error("cleaning up after a worker failed", "error", err)
+		p.cfg.Logger.Error("cleaning up after a worker failed", slog.Any("error", err))
 	}
 }
 

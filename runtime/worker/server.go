@@ -137,7 +137,7 @@ func checkOutputs(ports []modelrt.Port, outputs map[string]modelrt.Tensor) error
 
 // fail sends that a run, or the load (id 0), failed.
 func (s *server) fail(id uint64, err error) error {
-	body := appendFailure(nil, err)
+	body := encodeFailure(err)
 	return s.write(append(header{kind: kindFailed, body: len(body), id: id}.append(nil), body...))
 }
 

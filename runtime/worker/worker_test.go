@@ -45,7 +45,10 @@ func misbehaving() enginetest.Fake {
 			},
 			"deaf": func(context.Context, []byte) ([]byte, error) { select {} },
 			"segv": func(context.Context, []byte) ([]byte, error) {
-				return nil, syscall.Kill(os.Getpid(), syscall.SIGSEGV)
+				if err := syscall.Kill(os.Getpid(), syscall.SIGSEGV); err != nil {
+					return nil, err
+				}
+				select {} // until the signal arrives
 			},
 			"exit":  func(context.Context, []byte) ([]byte, error) { os.Exit(7); return nil, nil },
 			"panic": func(context.Context, []byte) ([]byte, error) { panic("deliberate") },

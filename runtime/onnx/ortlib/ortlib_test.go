@@ -26,8 +26,8 @@ func TestTableIsWhole(t *testing.T) {
 		if !strings.HasPrefix(l.Wheel, "onnxruntime-"+Version+"-") || !strings.HasSuffix(l.Wheel, l.Platform+".whl") {
 			t.Errorf("%s: wheel %s is not that of %s for %s", key, l.Wheel, Version, l.Platform)
 		}
-		if !strings.Contains(path.Base(l.Member.Path), Version) || l.Bytes <= 0 {
-			t.Errorf("%s: member %s of %d bytes", key, l.Member.Path, l.Bytes)
+		if !strings.Contains(path.Base(l.Path), Version) || l.Bytes <= 0 {
+			t.Errorf("%s: member %s of %d bytes", key, l.Path, l.Bytes)
 		}
 	}
 	for _, key := range []string{"linux/amd64", "linux/arm64"} {
