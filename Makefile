@@ -15,7 +15,7 @@ EXACT_PKGS := ./store ./transfer ./gossip ./fleet
 SUMS       := ./codec/... ./delta/... ./internal/synth
 SUMS_RACED := ./codec ./delta
 
-.PHONY: help setup setup-clients build demo test race lint format fuzz bench bench-delta bench-tools bench-swarm bench-swarm-tools bench-serve bench-serve-tools check tidy clean
+.PHONY: help setup setup-clients setup-openvino build demo test race lint format fuzz bench bench-delta bench-tools bench-swarm bench-swarm-tools bench-serve bench-serve-tools check tidy clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -23,6 +23,9 @@ help: ## list the targets
 setup: ## fetch the modules and put ONNX Runtime in place (from its PyPI package)
 	$(GO) mod download
 	$(GO) run ./internal/setup
+
+setup-openvino: ## put an ONNX Runtime with OpenVINO in place for tests (linux/amd64, from PyPI)
+	$(GO) run ./internal/setup -openvino
 
 setup-clients: ## put Python clients of the Open Inference Protocol in place for tests (500 MB from PyPI)
 	$(GO) run ./internal/setup -clients
@@ -34,7 +37,7 @@ demo: setup build ## a real mesh on this machine: publish, update twice, infer, 
 	$(GO) run ./testnet/demo -dunlin $(BIN)
 
 test: setup ## every test with the race detector; prints how many ran
-	-$(MAKE) setup-clients # without PyPI their tests are skipped, and say so
+	-$(MAKE) -k setup-openvino setup-clients # without PyPI their tests are skipped, and say so
 	$(GO) vet $(PKGS)
 	CGO_ENABLED=0 $(GO) build -o build/dunlin-nocgo ./cmd/dunlin
 	{ $(GO) test -race -json -timeout 20m $$($(GO) list $(PKGS) | grep -vE '/(codec|delta|internal/synth)(/|$$)'); \
