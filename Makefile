@@ -37,7 +37,7 @@ demo: setup build ## a real mesh on this machine: publish, update twice, infer, 
 	$(GO) run ./testnet/demo -dunlin $(BIN)
 
 test: setup ## every test with the race detector; prints how many ran
-	-$(MAKE) -k setup-openvino setup-clients # without PyPI their tests are skipped, and say so
+	-$(MAKE) setup-clients # without PyPI their tests are skipped, and say so
 	$(GO) vet $(PKGS)
 	CGO_ENABLED=0 $(GO) build -o build/dunlin-nocgo ./cmd/dunlin
 	{ $(GO) test -race -json -timeout 20m $$($(GO) list $(PKGS) | grep -vE '/(codec|delta|internal/synth)(/|$$)'); \
