@@ -10,6 +10,9 @@ PKGS    := ./...
 EXACT      := ^(TestMemoryAndDisk|TestMemoryIsBounded|TestIdleCost|TestOneOfThousandsOfModels|TestDifferencesAmongThousands|TestSilence|TestSitesTrade|TestSiteFetchesOnce|TestFastPeerGoesSilent|TestAllRestart)$$
 EXACT_PKGS := ./store ./transfer ./gossip ./fleet
 
+# Packages whose tests take longest, and mostly wait, begin first.
+LONG       := ./testnet ./transfer ./cmd/dunlin ./store
+
 # Packages of arithmetic: with the race detector their tests take an hour, so it
 # sees the short ones of those that start goroutines.
 SUMS       := ./codec/... ./delta/... ./internal/synth
@@ -40,7 +43,7 @@ test: setup ## every test with the race detector; prints how many ran
 	-$(MAKE) setup-clients # without PyPI their tests are skipped, and say so
 	$(GO) vet $(PKGS)
 	CGO_ENABLED=0 $(GO) build -o build/dunlin-nocgo ./cmd/dunlin
-	{ $(GO) test -race -json -timeout 20m $$($(GO) list $(PKGS) | grep -vE '/(codec|delta|internal/synth)(/|$$)'); \
+	{ $(GO) test -race -json -timeout 20m $(LONG) $$($(GO) list $(PKGS) | grep -vE '/(codec|delta|internal/synth)(/|$$)'); \
 	  $(GO) test -race -short -json -timeout 10m $(SUMS_RACED); \
 	  $(GO) test -json -timeout 20m $(SUMS); \
 	  $(GO) test -json -timeout 10m -run '$(EXACT)' $(EXACT_PKGS); } | $(GO) run ./internal/testcount
