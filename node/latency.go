@@ -1,7 +1,6 @@
 package node
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -20,12 +19,9 @@ import (
 )
 
 const (
-	latencyName      = "latency.json" // in the cache folder
-	maxLatencies     = 1000
-	maxLatencyBytes  = 1 << 20
-	latencyRuns      = 20
-	latencyTime      = time.Second
-	latencyInputSize = 64 << 20
+	latencyName     = "latency.json" // in the cache folder
+	maxLatencies    = 1000
+	maxLatencyBytes = 1 << 20
 )
 
 // latency is how long a run of a variant took here.
@@ -114,54 +110,20 @@ func (l *latencies) put(x latency) error {
 	return nil
 }
 
-// measureLatency runs what has just become active, of a release with several
-// variants, a few times on zeros and writes the median down. Models that need
-// real inputs fail on zeros; they keep their estimate.
-func (n *Node) measureLatency(ctx context.Context, m *manifest.Manifest, w want, v manifest.Variant) {
-	if len(m.Variants) < 2 || n.runnable(v) != nil {
+// noteLatency writes down how long the runs took that warmed up what has just
+// become active, of a release with several variants. Where none worked, since
+// the model needs real inputs and has no golden set, it stays estimated.
+func (n *Node) noteLatency(m *manifest.Manifest, w want, v manifest.Variant) {
+	active, ok := n.activator.Active(string(w.Model))
+	if len(m.Variants) < 2 || !ok || active.Warm == nil || active.Release.Release != w.Manifest.String() {
 		return
 	}
 	row, _ := n.decide(m, w.Manifest).Row(v.Name)
-	took, err := n.timeRuns(ctx, w.Model)
-	if err == nil {
-		err = n.latencies.put(latency{
-			Model: w.Model, Manifest: w.Manifest.String(), Variant: v.Name, Provider: row.Provider,
-			Seconds: took.Seconds(), At: time.Now().UTC().Truncate(time.Second),
-		})
-	}
+	err := n.latencies.put(latency{
+		Model: w.Model, Manifest: w.Manifest.String(), Variant: v.Name, Provider: row.Provider,
+		Seconds: max(active.Warm.P50Millis/1e3, time.Microsecond.Seconds()), At: time.Now().UTC().Truncate(time.Second),
+	})
 	if err != nil {
-		n.log.Info("latency of a variant is not known, it stays estimated", slog.String("model", string(w.Model)), slog.String("variant", v.Name), slog.Any("error", err))
+		n.log.Warn("latency of a variant is not kept", slog.String("model", string(w.Model)), slog.String("variant", v.Name), slog.Any("error", err))
 	}
-}
-
-// timeRuns returns the median of up to latencyRuns runs within latencyTime, after
-// one that warms up.
-func (n *Node) timeRuns(ctx context.Context, model manifest.Model) (time.Duration, error) {
-	active, ok := n.activator.Active(string(model))
-	if !ok {
-		return 0, modelrt.ErrNotActive
-	}
-	inputs := make(map[string]modelrt.Tensor)
-	for _, port := range active.Signature.Inputs {
-		shape := make([]int64, len(port.Shape))
-		for i, dim := range port.Shape {
-			shape[i] = max(dim, 1)
-		}
-		zeros, err := modelrt.NewTensor(port.DType, shape, latencyInputSize)
-		if err != nil {
-			return 0, err
-		}
-		inputs[port.Name] = zeros
-	}
-	var took []time.Duration
-	for begin := time.Now(); len(took) <= latencyRuns && (len(took) < 2 || time.Since(begin) < latencyTime); {
-		start := time.Now()
-		if _, _, err := n.activator.Infer(ctx, string(model), inputs); err != nil {
-			return 0, err
-		}
-		took = append(took, time.Since(start))
-	}
-	took = took[1:]
-	slices.Sort(took)
-	return max(took[len(took)/2], time.Microsecond), nil
 }

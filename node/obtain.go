@@ -76,7 +76,7 @@ func (n *Node) bringVariants(ctx context.Context, net *online, w want, errand tr
 		total, failed, err := n.installAll(ctx, w, variants)
 		if err == nil {
 			if w.purpose == toRun {
-				n.measureLatency(ctx, m, w, variants[0])
+				n.noteLatency(m, w, variants[0])
 			}
 			return total, nil
 		}
