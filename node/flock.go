@@ -68,16 +68,8 @@ func (f *flock) insist(c manifest.CID) {
 func (f *flock) keepOnly(wants map[manifest.CID]want) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for c := range f.since {
-		if _, ok := wants[c]; !ok {
-			delete(f.since, c)
-		}
-	}
-	for c := range f.insisted {
-		if _, ok := wants[c]; !ok {
-			delete(f.insisted, c)
-		}
-	}
+	keepWants(f.since, wants)
+	keepWants(f.insisted, wants)
 }
 
 // judge says whether a release that is whole here may be tried now, by what

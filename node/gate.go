@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -143,10 +145,7 @@ func (g *gate) waits() bool {
 // left.
 func (g *gate) reopened() (open []peer.ID) {
 	g.mu.Lock()
-	ids := make([]peer.ID, 0, len(g.shut))
-	for p := range g.shut {
-		ids = append(ids, p)
-	}
+	ids := slices.Collect(maps.Keys(g.shut))
 	g.mu.Unlock()
 	for _, p := range ids {
 		here := g.Network().Connectedness(p) != network.NotConnected

@@ -2,6 +2,7 @@ package node
 
 import (
 	"errors"
+	"maps"
 	"sync"
 	"time"
 
@@ -97,9 +98,10 @@ func (r *retries) forgive(match func(manifest.Model) bool) {
 func (r *retries) keepOnly(wants map[manifest.CID]want) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for c := range r.waits {
-		if _, ok := wants[c]; !ok {
-			delete(r.waits, c)
-		}
-	}
+	keepWants(r.waits, wants)
+}
+
+// keepWants deletes from m what is not among wants.
+func keepWants[V any](m map[manifest.CID]V, wants map[manifest.CID]want) {
+	maps.DeleteFunc(m, func(c manifest.CID, _ V) bool { _, ok := wants[c]; return !ok })
 }

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -181,10 +182,7 @@ func (t *toll) run(ctx context.Context, h host.Host, path func(network.Conn) tra
 // whether some is put off, since it is not known yet who the peer is.
 func (t *toll) charge(h host.Host, path func(network.Conn) transfer.Path, all bool) (later bool) {
 	t.mu.RLock()
-	ids := make([]peer.ID, 0, len(t.peers))
-	for id := range t.peers {
-		ids = append(ids, id)
-	}
+	ids := slices.Collect(maps.Keys(t.peers))
 	t.mu.RUnlock()
 	for _, id := range ids {
 		conns := h.Network().ConnsToPeer(id)

@@ -35,19 +35,29 @@ func New(ctx context.Context, c Config) (*Lab, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	if err := Available(); err != nil {
+	id, err := newID(ctx)
+	if err != nil {
 		return nil, err
 	}
-	if err := sweep(ctx); err != nil {
-		return nil, err
-	}
-	var id [3]byte
-	_, _ = rand.Read(id[:]) // never fails
-	l := &Lab{id: hex.EncodeToString(id[:])}
+	l := &Lab{id: id}
 	if err := l.build(ctx, c); err != nil {
 		return nil, errors.Join(fmt.Errorf("build lab: %w", err), l.Close())
 	}
 	return l, nil
+}
+
+// newID draws the id of a new lab, after it has removed what runs that were
+// killed left behind. An error wraps [ErrUnavailable] where there can be none.
+func newID(ctx context.Context) (string, error) {
+	if err := Available(); err != nil {
+		return "", err
+	}
+	if err := sweep(ctx); err != nil {
+		return "", err
+	}
+	var id [3]byte
+	_, _ = rand.Read(id[:]) // never fails
+	return hex.EncodeToString(id[:]), nil
 }
 
 func (l *Lab) build(ctx context.Context, c Config) (err error) {

@@ -2,8 +2,6 @@ package lab
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
@@ -23,15 +21,11 @@ type Places struct {
 // NewPlaces makes a namespace for each name (letters and digits). The caller
 // closes them. An error wraps [ErrUnavailable] where none can be made.
 func NewPlaces(ctx context.Context, names ...string) (*Places, error) {
-	if err := Available(); err != nil {
+	id, err := newID(ctx)
+	if err != nil {
 		return nil, err
 	}
-	if err := sweep(ctx); err != nil {
-		return nil, err
-	}
-	var id [3]byte
-	_, _ = rand.Read(id[:]) // never fails
-	p := &Places{id: hex.EncodeToString(id[:])}
+	p := &Places{id: id}
 	if err := p.build(ctx, names); err != nil {
 		return nil, errors.Join(fmt.Errorf("build places: %w", err), p.Close())
 	}

@@ -18,7 +18,12 @@ func Find() string {
 	if path := os.Getenv(ortlib.EnvPath); path != "" {
 		return path
 	}
-	lib, ok := ortlib.Pinned(runtime.GOOS, runtime.GOARCH)
+	return built(ortlib.Pinned(runtime.GOOS, runtime.GOARCH))
+}
+
+// built returns where a library lies under build/ of the checkout around the
+// working folder; empty if it does not.
+func built(lib ortlib.Library, ok bool) string {
 	wd, err := os.Getwd()
 	if !ok || err != nil {
 		return ""

@@ -1,8 +1,6 @@
 package onnxtest
 
 import (
-	"os"
-	"path/filepath"
 	"runtime"
 	"testing"
 
@@ -13,20 +11,7 @@ import (
 // `go run ./internal/setup -openvino` put under build/ of the checkout around
 // the working folder; empty where there is none.
 func FindOpenVINO() string {
-	lib, ok := ortlib.OpenVINO(runtime.GOOS, runtime.GOARCH)
-	wd, err := os.Getwd()
-	if !ok || err != nil {
-		return ""
-	}
-	for at := wd; ; at = filepath.Dir(at) {
-		path := filepath.Join(at, "build", lib.RelPath())
-		if _, err := os.Stat(path); err == nil {
-			return path
-		}
-		if at == filepath.Dir(at) {
-			return ""
-		}
-	}
+	return built(ortlib.OpenVINO(runtime.GOOS, runtime.GOARCH))
 }
 
 // OpenVINO is FindOpenVINO, and skips the test, saying so, where there is none.
