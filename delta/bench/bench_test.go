@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/dunlin-mesh/dunlin/internal/program"
 )
 
 // fake is the variable that makes the test binary stand in for dunlin:
@@ -118,11 +120,11 @@ func TestWrongResultsFail(t *testing.T) {
 
 func TestUsage(t *testing.T) {
 	for _, args := range [][]string{{"-only", "("}, {"-effort", "some"}, {"too", "much"}, {"-nonsense"}} {
-		if _, _, err := runBench(t, args...); !errors.Is(err, errUsage) {
+		if _, _, err := runBench(t, args...); !errors.Is(err, program.ErrUsage) {
 			t.Errorf("%q: %v", args, err)
 		}
 	}
-	if _, _, err := runBench(t, "-only", "no such case"); err == nil || errors.Is(err, errUsage) {
+	if _, _, err := runBench(t, "-only", "no such case"); err == nil || errors.Is(err, program.ErrUsage) {
 		t.Errorf("no case matched: %v", err)
 	}
 }

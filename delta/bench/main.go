@@ -37,29 +37,18 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"regexp"
 	"time"
+
+	"github.com/dunlin-mesh/dunlin/internal/program"
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	err := run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr)
-	stop()
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-		os.Exit(0)
-	case errors.Is(err, errUsage):
-		os.Exit(2)
-	case err != nil:
-		fmt.Fprintln(os.Stderr, "bench:", err)
-		os.Exit(1)
-	}
+	program.Main("bench", func(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+		return run(ctx, args, os.Getenv, stdout, stderr)
+	}, os.Interrupt)
 }
-
-// errUsage: the arguments are wrong; the flag package has said how.
-var errUsage = errors.New("wrong usage")
 
 // settings are the command line.
 type settings struct {
@@ -90,12 +79,12 @@ func parse(args []string, getenv func(string) string, stderr io.Writer) (setting
 	flags.StringVar(&s.prepare, "prepare", "", "only write the files of this `case` (the program runs itself so)")
 	flags.StringVar(&s.dir, "dir", "", "`folder` for -prepare")
 	if err := flags.Parse(args); err != nil {
-		return s, errors.Join(err, errUsage)
+		return s, errors.Join(err, program.ErrUsage)
 	}
 	usage := func(err error) (settings, error) {
 		fmt.Fprintln(stderr, "bench:", err)
 		flags.Usage()
-		return s, errUsage
+		return s, program.ErrUsage
 	}
 	if flags.NArg() > 0 {
 		return usage(fmt.Errorf("unexpected argument %q", flags.Arg(0)))

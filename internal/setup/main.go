@@ -27,31 +27,15 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"runtime"
 	"strings"
 
+	"github.com/dunlin-mesh/dunlin/internal/program"
 	"github.com/dunlin-mesh/dunlin/runtime/onnx/ortlib"
 )
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
-	stop()
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-		os.Exit(0)
-	case errors.Is(err, errUsage):
-		os.Exit(2)
-	case err != nil:
-		fmt.Fprintln(os.Stderr, "setup:", err)
-		os.Exit(1)
-	}
-}
-
-// errUsage: the arguments are wrong; the flag package has said how.
-var errUsage = errors.New("wrong usage")
+func main() { program.Main("setup", run, os.Interrupt) }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags := flag.NewFlagSet("setup", flag.ContinueOnError)
@@ -63,11 +47,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	build := flags.String("build", "", "build `folder` (default: build/ of the checkout around the working directory)")
 	clients := flags.Bool("clients", false, "put the Python clients that tests of serving run in place, and nothing else")
 	if err := flags.Parse(args); err != nil {
-		return errors.Join(err, errUsage)
+		return errors.Join(err, program.ErrUsage)
 	}
 	if flags.NArg() > 0 {
 		flags.Usage()
-		return errUsage
+		return program.ErrUsage
 	}
 	if *build == "" {
 		root, err := checkout()

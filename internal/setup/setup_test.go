@@ -14,6 +14,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/dunlin-mesh/dunlin/internal/program"
 	"github.com/dunlin-mesh/dunlin/runtime/onnx/ortlib"
 )
 
@@ -185,7 +186,7 @@ func TestRunExplains(t *testing.T) {
 		"no Python":        {[]string{"-python", "no-such-python", "-platform", "linux/arm64", "-build", t.TempDir()}, "give it with -wheel"},
 		"unknown platform": {[]string{"-platform", "plan9/386"}, "carries and serves chunks"},
 		"missing wheel":    {[]string{"-wheel", "/no/such.whl", "-platform", "linux/arm64", "-build", t.TempDir()}, "/no/such.whl"},
-		"arguments":        {[]string{"now"}, errUsage.Error()},
+		"arguments":        {[]string{"now"}, program.ErrUsage.Error()},
 	} {
 		if err := run(t.Context(), c.args, &out, &errs); err == nil || !strings.Contains(err.Error(), c.text) {
 			t.Errorf("%s: got %v, want an error that says %q", name, err, c.text)

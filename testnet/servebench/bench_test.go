@@ -10,6 +10,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/dunlin-mesh/dunlin/internal/program"
 )
 
 func TestLoadCountsAndMeasures(t *testing.T) {
@@ -65,7 +67,7 @@ func TestTableMarksWhatMisses(t *testing.T) {
 func TestUsage(t *testing.T) {
 	none := func(string) string { return "" }
 	for _, args := range [][]string{{"x"}, {}, {"-corpus", "c", "-rounds", "0"}, {"-nonsense"}} {
-		if _, err := parse(args, none, io.Discard); !errors.Is(err, errUsage) {
+		if _, err := parse(args, none, io.Discard); !errors.Is(err, program.ErrUsage) {
 			t.Errorf("%v: %v, want a usage error", args, err)
 		}
 	}

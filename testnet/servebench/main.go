@@ -45,27 +45,17 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"time"
+
+	"github.com/dunlin-mesh/dunlin/internal/program"
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	err := run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr)
-	stop()
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-	case errors.Is(err, errUsage):
-		os.Exit(2)
-	case err != nil:
-		fmt.Fprintln(os.Stderr, "servebench:", err)
-		os.Exit(1)
-	}
+	program.Main("servebench", func(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+		return run(ctx, args, os.Getenv, stdout, stderr)
+	}, os.Interrupt)
 }
-
-// errUsage: the arguments are wrong; the flag package has said how.
-var errUsage = errors.New("wrong usage")
 
 // settings are the command line.
 type settings struct {
@@ -92,7 +82,7 @@ func parse(args []string, getenv func(string) string, stderr io.Writer) (setting
 	flags.DurationVar(&s.round, "round", 3*time.Second, "how long a round of one system takes")
 	flags.IntVar(&s.swaps, "swaps", 50, "releases published under load")
 	if err := flags.Parse(args); err != nil {
-		return s, errors.Join(err, errUsage)
+		return s, errors.Join(err, program.ErrUsage)
 	}
 	var wrong string
 	switch {
@@ -106,7 +96,7 @@ func parse(args []string, getenv func(string) string, stderr io.Writer) (setting
 	if wrong != "" {
 		fmt.Fprintln(stderr, "servebench:", wrong)
 		flags.Usage()
-		return s, errUsage
+		return s, program.ErrUsage
 	}
 	return s, nil
 }

@@ -21,32 +21,17 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/dunlin-mesh/dunlin/internal/program"
 )
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
-	stop()
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-		os.Exit(0)
-	case errors.Is(err, errUsage):
-		os.Exit(2)
-	case err != nil:
-		fmt.Fprintln(os.Stderr, "swarm:", err)
-		os.Exit(1)
-	}
-}
-
-// errUsage: the arguments are wrong; the flag package has said how.
-var errUsage = errors.New("wrong usage")
+func main() { program.Main("swarm", run, os.Interrupt, syscall.SIGTERM) }
 
 // settings are the command line.
 type settings struct {
@@ -81,12 +66,12 @@ func parse(args []string, stderr io.Writer) (settings, error) {
 	flags.IntVar(&s.size, "size", fullSize, "length of models in `bytes`; ideals known from earlier are of the default")
 	flags.DurationVar(&s.timeout, "timeout", 30*time.Minute, "for one update to reach every node, the time without contact apart")
 	if err := flags.Parse(args); err != nil {
-		return s, errors.Join(err, errUsage)
+		return s, errors.Join(err, program.ErrUsage)
 	}
 	usage := func(err error) (settings, error) {
 		fmt.Fprintln(stderr, "swarm:", err)
 		flags.Usage()
-		return s, errUsage
+		return s, program.ErrUsage
 	}
 	if flags.NArg() > 0 {
 		return usage(fmt.Errorf("unexpected argument %q", flags.Arg(0)))

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/dunlin-mesh/dunlin/internal/program"
 	"github.com/dunlin-mesh/dunlin/testnet/lab"
 )
 
@@ -85,7 +86,7 @@ func TestWrongUsage(t *testing.T) {
 		{"x"}, {"-only", "("}, {"-count", "0"}, {"-systems", "floppy"}, {"-idle", "1ms"}, {"-size", "1"}, {"-dark", "-1s"}, {"-nonsense"},
 	} {
 		var said strings.Builder
-		if err := run(t.Context(), args, io.Discard, &said); !errors.Is(err, errUsage) {
+		if err := run(t.Context(), args, io.Discard, &said); !errors.Is(err, program.ErrUsage) {
 			t.Errorf("%q: %v, want wrong usage", args, err)
 		}
 		if said.Len() == 0 {
